@@ -1,0 +1,176 @@
+# make            builds build/bin/{dispatcher,agent,dispatchctl,worker_monitor}
+# make demo       installs what is missing, builds, shows the whole job
+# make test       every test: unit, sim, system, fuzz; plain and sanitized
+# make lint       clang-format, clang-tidy, cppcheck
+# make bench      figures, as ratios against this machine's own limits
+# make install    DESTDIR= PREFIX=/usr/local
+# make deps       installs missing Debian packages (sudo when not root)
+# make clean
+#
+# SAN=address,undefined builds the same under sanitizers into build/SAN;
+# CC=clang builds into build/clang. CI=true turns warnings into errors.
+
+.DEFAULT_GOAL := all
+VERSION  := 0.1.0
+PREFIX   ?= /usr/local
+ifeq ($(origin CC),default)
+CC       := gcc
+endif
+comma    := ,
+BUILD    := build$(if $(findstring clang,$(CC)),/clang)$(if $(SAN),/$(subst $(comma),-,$(SAN)))
+CFLAGS   ?= -O2 -g
+WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wformat=2 \
+            -Wstrict-prototypes -Wmissing-prototypes -Wcast-qual -Wwrite-strings \
+            -Wundef -Wvla -Wimplicit-fallthrough $(if $(CI),-Werror)
+HARDEN   := -fstack-protector-strong -fno-omit-frame-pointer -fPIE
+SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all)
+ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -DDISPATCH_VERSION='"$(VERSION)"' $(WARN) $(HARDEN) \
+             $(CFLAGS) $(SANFLAGS) -I. -MMD -MP
+
+# ---- archives: one a folder, wire its own; the order is the arrows ----------
+objs      = $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(1)/main_%.c,$(sort $(wildcard $(1)/*.c))))
+POLICY   := $(BUILD)/libpolicy.a
+POOLS    := $(BUILD)/libpools.a
+WIRE     := $(BUILD)/libwire.a
+AGENTS   := $(BUILD)/libagents.a
+DISPATCH := $(BUILD)/libdispatch.a
+
+POLICY_LIBS   := -ljansson
+POOLS_LIBS    := -llmdb -lmsgpackc $(POLICY_LIBS)
+WIRE_LIBS     := -lmsgpackc
+AGENTS_LIBS   := -lzmq -lcurl -ljansson -lcyaml -lyaml $(WIRE_LIBS)
+DISPATCH_LIBS := -lzmq -lmicrohttpd -lcyaml -lyaml -lcurl -lsodium $(WIRE_LIBS) $(POOLS_LIBS)
+
+BIN      := $(addprefix $(BUILD)/bin/,dispatcher agent dispatchctl worker_monitor)
+all: $(BIN)
+
+$(POLICY):   $(call objs,policy)
+$(POOLS):    $(call objs,pools)
+$(WIRE):     $(BUILD)/agents/wire.o
+$(AGENTS):   $(filter-out $(BUILD)/agents/wire.o,$(call objs,agents))
+$(DISPATCH): $(call objs,dispatcher)
+
+$(BUILD)/%.a:
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -c $< -o $@
+
+LINK = @mkdir -p $(@D); $(CC) -pie $(SANFLAGS) $(LDFLAGS) $^ $(LIBS) -lpthread -o $@
+$(BUILD)/bin/dispatcher:     LIBS := $(DISPATCH_LIBS)
+$(BUILD)/bin/dispatcher:     $(BUILD)/dispatcher/main_dispatcher.o $(DISPATCH) $(POOLS) $(POLICY) $(WIRE)
+$(BUILD)/bin/dispatchctl:    LIBS := $(DISPATCH_LIBS)
+$(BUILD)/bin/dispatchctl:    $(BUILD)/dispatcher/main_ctl.o $(DISPATCH) $(POOLS) $(POLICY) $(WIRE)
+$(BUILD)/bin/worker_monitor: LIBS := $(DISPATCH_LIBS)
+$(BUILD)/bin/worker_monitor: $(BUILD)/dispatcher/main_monitor.o $(DISPATCH) $(POOLS) $(POLICY) $(WIRE)
+$(BUILD)/bin/agent:          LIBS := $(AGENTS_LIBS)
+$(BUILD)/bin/agent:          $(BUILD)/agents/main_agent.o $(AGENTS) $(WIRE)
+$(BIN):
+	$(LINK)
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin
+
+# ---- what must be installed --------------------------------------------------
+# Found by pkg-config or by name, so that nothing is asked of apt when all is there.
+PKGS     := libzmq lmdb msgpack libcurl libmicrohttpd jansson libcyaml yaml-0.1 libsodium cmocka
+DEB_MAIN := gcc pkg-config python3 libc6-dev libzmq3-dev libczmq-dev liblmdb-dev libmsgpack-dev \
+            libcurl4-openssl-dev libmicrohttpd-dev libjansson-dev libcyaml-dev libyaml-dev libsodium-dev \
+            libcmocka-dev
+DEB_TEST := clang libclang-rt-14-dev iproute2
+DEB_LINT := clang-format clang-tidy cppcheck
+SUDO     := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+APT       = $(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive \
+            apt-get install -y -qq --no-install-recommends
+
+deps:
+	@{ command -v gcc pkg-config python3 >/dev/null && pkg-config --exists $(PKGS); } || \
+	 { echo "installing: $(DEB_MAIN)"; $(APT) $(DEB_MAIN) >/dev/null; }
+deps-test: deps
+	@{ command -v clang ip >/dev/null && ls /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a >/dev/null 2>&1; } || \
+	 { echo "installing: $(DEB_TEST)"; $(APT) $(DEB_TEST) >/dev/null; }
+deps-lint: deps-test
+	@command -v clang-format clang-tidy cppcheck >/dev/null || \
+	 { echo "installing: $(DEB_LINT)"; $(APT) $(DEB_LINT) >/dev/null; }
+
+# A recursive make, so that what deps installed is seen.
+demo: deps
+	@$(MAKE) --no-print-directory -s -j2 all
+	@BIN=$(BUILD)/bin tests/demo.sh
+
+# ---- tests: each program prints TAP; tests/run.py runs all and counts --------
+# A unit test links its own folder's archive and those below it, nothing else,
+# so a call that points the wrong way does not link.
+UNIT_POLICY   := workflow workflow_json features classify route retry text
+UNIT_POOLS    := store run ledger ledger_agents ledger_boot line timer index history
+UNIT_WIRE     := wire
+UNIT_DISPATCH := config log exchange api client auth http
+UNITS         := $(patsubst tests/unit/test_%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
+UNIT_AGENTS   := $(filter-out $(UNIT_POLICY) $(UNIT_POOLS) $(UNIT_WIRE) $(UNIT_DISPATCH),$(UNITS))
+UNIT_BIN      := $(UNITS:%=$(BUILD)/tests/test_%)
+unit_bin       = $(patsubst %,$(BUILD)/tests/test_%,$(filter $(1),$(UNITS)))
+$(call unit_bin,$(UNIT_POLICY)):   LIBS := -lcmocka $(POLICY_LIBS)
+$(call unit_bin,$(UNIT_POLICY)):   $(POLICY)
+$(call unit_bin,$(UNIT_POOLS)):    LIBS := -lcmocka $(POOLS_LIBS)
+$(call unit_bin,$(UNIT_POOLS)):    $(POOLS) $(POLICY)
+$(call unit_bin,$(UNIT_WIRE)):     LIBS := -lcmocka $(WIRE_LIBS)
+$(call unit_bin,$(UNIT_WIRE)):     $(WIRE)
+$(call unit_bin,$(UNIT_AGENTS)):   LIBS := -lcmocka $(AGENTS_LIBS)
+$(call unit_bin,$(UNIT_AGENTS)):   $(AGENTS) $(WIRE)
+$(call unit_bin,$(UNIT_DISPATCH)): LIBS := -lcmocka $(DISPATCH_LIBS)
+$(call unit_bin,$(UNIT_DISPATCH)): $(DISPATCH) $(POOLS) $(POLICY) $(WIRE)
+$(UNIT_BIN): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o
+	$(LINK)
+
+SIM := $(BUILD)/tests/sim
+$(SIM): LIBS := $(POOLS_LIBS)
+$(SIM): $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/sim/*.c))) $(POOLS) $(POLICY)
+	$(LINK)
+
+# Fuzzers: clang, both sanitizers, objects of their own.
+FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_BIN   := $(FUZZ_NAMES:%=build/fuzz/fuzz_%)
+FUZZ_SRC   := $(filter-out %/main_agent.c,$(wildcard policy/*.c) pools/run.c pools/record.c pools/packed.c agents/wire.c)
+FUZZ_OBJ   := $(FUZZ_SRC:%.c=build/fuzz/%.o)
+build/fuzz/%.o: %.c
+	@mkdir -p $(@D)
+	clang $(filter-out -fPIE,$(ALL_CFLAGS)) -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -c $< -o $@
+$(FUZZ_BIN): build/fuzz/fuzz_%: build/fuzz/tests/fuzz/fuzz_%.o $(FUZZ_OBJ)
+	clang -fsanitize=fuzzer,address,undefined $^ -lmsgpackc -ljansson -o $@
+
+SANITIZED := SAN=address,undefined
+test: deps-test
+	@$(MAKE) --no-print-directory -j2 all test-programs fuzzers
+	@$(MAKE) --no-print-directory -j2 $(SANITIZED) all test-programs
+	@$(MAKE) --no-print-directory -j2 CC=clang all
+	@python3 tests/run.py
+test-programs: $(UNIT_BIN) $(SIM)
+fuzzers: $(FUZZ_BIN)
+sim: deps
+	@$(MAKE) --no-print-directory -j2 $(SIM)
+	$(SIM) --seeds $(or $(SEEDS),100)
+
+BENCH := $(BUILD)/bench/bench
+$(BENCH): LIBS := -lcurl -lzmq -llmdb $(POLICY_LIBS) $(WIRE_LIBS)
+$(BENCH): $(BUILD)/bench/bench.o $(POLICY) $(WIRE)
+	$(LINK)
+bench: deps
+	@$(MAKE) --no-print-directory -s -j2 all $(BENCH)
+	@$(BENCH) $(BUILD)/bin
+
+SRC := $(sort $(wildcard policy/*.[ch] pools/*.[ch] agents/*.[ch] dispatcher/*.[ch] bench/*.[ch] tests/*/*.[ch]))
+lint: deps-lint
+	clang-format --dry-run -Werror $(SRC)
+	clang-tidy --quiet $(filter %.c,$(filter-out tests/%,$(SRC))) -- -std=gnu17 -D_GNU_SOURCE -DDISPATCH_VERSION='"$(VERSION)"' -I.
+	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
+	         --error-exitcode=1 -j2 -I. $(filter %.c,$(filter-out tests/%,$(SRC)))
+
+clean:
+	rm -rf build
+
+.PHONY: all install deps deps-test deps-lint demo test test-programs fuzzers sim bench lint clean
+.PRECIOUS: $(BUILD)/%.o
+-include $(shell find build -name '*.d' 2>/dev/null)
