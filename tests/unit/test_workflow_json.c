@@ -1,0 +1,1018 @@
+/*
+ * Tests of policy/workflow_json: the three document formats, each example
+ * document, and what is said about documents that are wrong. Run in the root of
+ * the repository (reads tests/data).
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "policy/classify.h"
+#include "policy/workflow_json.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct workflow *wf;
+static struct problems problems;
+
+static int tear_down(void **state)
+{
+    (void)state;
+    workflow_free(&wf);
+    problems_clear(&problems);
+    return 0;
+}
+
+static int read_bytes(const char *text, size_t bytes)
+{
+    workflow_free(&wf);
+    problems_clear(&problems);
+    return workflow_from_text(text, bytes, &workflow_limits_default, &wf,
+                              &problems);
+}
+
+static void print_problems(void)
+{
+    for (size_t i = 0; i < problems.count; i++)
+        print_message("%s: %s: %s\n", problems.items[i].pointer,
+                      problems.items[i].code, problems.items[i].detail);
+}
+
+static void accepted(const char *text)
+{
+    int rc = read_bytes(text, strlen(text));
+    if (rc != 0)
+        print_problems();
+    assert_int_equal(rc, 0);
+    assert_false(problems_any(&problems));
+    assert_non_null(wf->order);
+}
+
+static const struct problem *find_problem(const char *pointer, const char *code)
+{
+    for (size_t i = 0; i < problems.count; i++) {
+        if (strcmp(problems.items[i].pointer, pointer) == 0 &&
+            strcmp(problems.items[i].code, code) == 0)
+            return &problems.items[i];
+    }
+    print_message("missing %s: %s; found:\n", pointer, code);
+    print_problems();
+    fail();
+    return NULL;
+}
+
+/* Refused with exactly this one problem, whose detail contains `words`. */
+static void refused(const char *text, const char *pointer, const char *code,
+                    const char *words)
+{
+    assert_int_equal(read_bytes(text, strlen(text)), -EINVAL);
+    assert_null(wf);
+    const struct problem *problem = find_problem(pointer, code);
+    if (strstr(problem->detail, words) == NULL || problems.count != 1)
+        print_problems();
+    assert_non_null(strstr(problem->detail, words));
+    assert_int_equal(problems.count, 1);
+}
+
+static int read_example(const char *name)
+{
+    static char text[1 << 20];
+    char path[128];
+    snprintf(path, sizeof path, "tests/data/%s.json", name);
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    size_t bytes = fread(text, 1, sizeof text, file);
+    fclose(file);
+    return read_bytes(text, bytes);
+}
+
+static void expect_example(const char *name, enum workflow_shape shape,
+                           size_t nodes, const char *rule, const char *pool)
+{
+    struct features features;
+    struct classification decided;
+    assert_int_equal(read_example(name), 0);
+    assert_int_equal(wf->shape, shape);
+    assert_int_equal(wf->node_count, nodes);
+    assert_int_equal(features_of(wf, -1, NULL, 0, NULL, &features), 0);
+    assert_int_equal(classify(&features, &ruleset_default, &decided), 0);
+    assert_string_equal(decided.rule, rule);
+    assert_string_equal(decided.pool, pool);
+}
+
+static const struct node *node_of(const char *id)
+{
+    for (size_t i = 0; i < wf->node_count; i++) {
+        if (strcmp(wf->nodes[i].id, id) == 0)
+            return &wf->nodes[i];
+    }
+    fail_msg("no node %s", id);
+    return NULL;
+}
+
+static void expect_config(const char *id, const char *key, const char *value)
+{
+    json_t *config = json_loads(node_of(id)->config_json, 0, NULL);
+    assert_non_null(config);
+    const char *text = json_string_value(json_object_get(config, key));
+    if (value == NULL)
+        assert_null(text);
+    else
+        assert_string_equal(text != NULL ? text : "(none)", value);
+    json_decref(config);
+}
+
+/* ---- the examples ---- */
+
+static void example_fan_out_is_large(void **state)
+{
+    (void)state;
+    expect_example("neutral-fan-out", SHAPE_NEUTRAL, 14, "large",
+                   "high-memory");
+    assert_int_equal(node_of("part-03")->timeout_ms, 30000);
+}
+
+static void example_daily_sales_is_etl(void **state)
+{
+    (void)state;
+    expect_example("neutral-daily-sales", SHAPE_NEUTRAL, 6, "etl", "etl");
+    /* The join's left side is the parent whose edge comes first. */
+    char *plan;
+    size_t bytes;
+    assert_int_equal(workflow_plan_text(wf, &plan, &bytes), 0);
+    assert_non_null(
+        strstr(plan, "\"id\":\"named\",\"kind\":\"join\",\"label\":\"named\","
+                     "\"after\":[2,1]"));
+    free(plan);
+}
+
+static void example_copy_customers_is_small(void **state)
+{
+    (void)state;
+    expect_example("neutral-copy-customers", SHAPE_NEUTRAL, 2, "small",
+                   "default");
+}
+
+static void example_react_flow_has_four_nodes_and_a_note(void **state)
+{
+    (void)state;
+    expect_example("reactflow-orders-clean", SHAPE_REACT_FLOW, 4, "small",
+                   "default");
+    assert_string_equal(wf->id, "wf-orders-clean");
+    assert_string_equal(wf->name, "orders clean");
+    assert_int_equal(wf->size_bytes, 9600000);
+    assert_string_equal(node_of("n1")->kind->name, "extract");
+    assert_string_equal(node_of("n1")->engine, "postgresql");
+    assert_string_equal(node_of("n3")->kind->name, "map");
+    assert_string_equal(node_of("n4")->kind->name, "load");
+    expect_config("n2", "where", "status = 'paid'");
+    expect_config("n4", "mode", "truncate");
+}
+
+static void example_v1_with_strings_in_strings_is_etl(void **state)
+{
+    (void)state;
+    expect_example("v1-department-totals", SHAPE_CONNECTION_V1, 6, "etl",
+                   "etl");
+    assert_false(wf->edges_inferred);
+    assert_int_equal(wf->edge_count, 5);
+    static const char *const kinds[] = {"extract", "extract",   "filter",
+                                        "join",    "aggregate", "load"};
+    for (size_t i = 0; i < 6; i++)
+        assert_string_equal(wf->nodes[i].kind->name, kinds[i]);
+    assert_string_equal(wf->nodes[1].engine, "postgresql"); /* supabase */
+    assert_string_equal(wf->nodes[5].label, "Totals");
+    expect_config(wf->nodes[0].id, "table", "employees");
+    expect_config(wf->nodes[0].id, "sql", NULL);
+    expect_config(wf->nodes[1].id, "sql", "select * from departments");
+    expect_config(wf->nodes[5].id, "mode", "truncate");
+}
+
+static void example_v1_without_dependencies_has_inferred_edges(void **state)
+{
+    (void)state;
+    expect_example("v1-copy-sequence-only", SHAPE_CONNECTION_V1, 2, "small",
+                   "default");
+    assert_true(wf->edges_inferred);
+    assert_int_equal(wf->edge_count, 1);
+    assert_string_equal(wf->nodes[1].kind->name, "load");
+}
+
+static void example_with_a_circle_is_refused_with_its_path(void **state)
+{
+    (void)state;
+    assert_int_equal(read_example("bad-cycle"), -EINVAL);
+    const struct problem *cycle = find_problem("/nodes/0", "cycle");
+    assert_non_null(strstr(cycle->detail, "a -> b -> a"));
+    assert_int_equal(problems.count, 1);
+}
+
+static void example_with_many_problems_names_them_all_at_once(void **state)
+{
+    (void)state;
+    assert_int_equal(read_example("bad-many-problems"), -EINVAL);
+    find_problem("/name", "empty_name");
+    find_problem("/nodes/0", "missing_field");
+    find_problem("/nodes/1", "duplicate_id");
+    find_problem("/nodes/1/kind", "unknown_kind");
+    find_problem("/edges/0/target", "edge_to_nothing");
+    assert_int_equal(problems.count, 5);
+}
+
+static void example_that_was_cut_off_says_where(void **state)
+{
+    (void)state;
+    assert_int_equal(read_example("bad-cut-off"), -EINVAL);
+    const struct problem *problem = find_problem("", "cut_off");
+    assert_non_null(strstr(problem->detail, "line 4, column 2903"));
+    assert_int_equal(problems.count, 1);
+}
+
+/* ---- JSON itself ---- */
+
+static void broken_json_is_one_precise_problem(void **state)
+{
+    (void)state;
+    refused("", "", "cut_off", "line 1, column 0");
+    refused("{\"name\": \"a\",\n \"nodes\" []}", "", "invalid_json", "line 2");
+    refused("{\"name\":\"a\"} x", "", "invalid_json", "follows");
+    refused("{\"name\":\"a\",\"name\":\"b\"}", "", "duplicate_key", "twice");
+    refused("{\"name\":\"a\\u0000b\"}", "", "nul_character", "NUL");
+    refused("{\"name\":\"\xff\"}", "", "invalid_utf8", "UTF-8");
+    refused("{\"size_bytes\":99999999999999999999}", "", "number_range",
+            "too large");
+    refused("[1]", "", "wrong_type", "an array");
+    refused("3", "", "wrong_type", "a number");
+    refused("nope", "", "invalid_json", "not JSON");
+}
+
+static void deep_nesting_is_refused(void **state)
+{
+    char *deep = malloc(200001);
+    (void)state;
+    assert_non_null(deep);
+    memset(deep, '[', 200000);
+    deep[200000] = '\0';
+    refused(deep, "", "too_deep", "nested");
+    free(deep);
+}
+
+static void a_pointer_begins_where_the_document_is(void **state)
+{
+    json_t *document = json_pack("{s:s, s:[{s:s, s:s}]}", "name", "n", "nodes",
+                                 "id", "a", "kind", "command");
+    (void)state;
+    assert_int_equal(workflow_from_json(document, "/workflow",
+                                        &workflow_limits_default, &wf,
+                                        &problems),
+                     -EINVAL);
+    find_problem("/workflow/nodes/0", "missing_field");
+    json_decref(document);
+}
+
+static void problems_of_the_caller_do_not_fail_the_document(void **state)
+{
+    json_t *document =
+        json_pack("{s:s, s:[{s:s, s:s, s:[s]}]}", "name", "n", "nodes", "id",
+                  "a", "kind", "command", "argv", "true");
+    (void)state;
+    problems_add(&problems, "/priority", "bad_value", "the caller's own");
+    assert_int_equal(workflow_from_json(document, "/workflow",
+                                        &workflow_limits_default, &wf,
+                                        &problems),
+                     0);
+    assert_int_equal(problems.count, 1);
+    assert_non_null(wf);
+    json_decref(document);
+}
+
+static void keys_are_escaped_in_pointers(void **state)
+{
+    (void)state;
+    refused("{\"name\":\"n\",\"a/b~c\":1,\"nodes\":[{\"id\":\"a\","
+            "\"kind\":\"command\",\"argv\":[\"x\"]}]}",
+            "/a~1b~0c", "unknown_field", "a/b~c");
+}
+
+/* ---- neutral ---- */
+
+#define COMMAND(id, more)                                                      \
+    "{\"id\":\"" id "\",\"kind\":\"command\",\"argv\":[\"x\"]" more "}"
+#define NEUTRAL(node) "{\"name\":\"n\",\"nodes\":[" node "]}"
+#define HTTP(fields) NEUTRAL("{\"id\":\"a\",\"kind\":\"http\"," fields "}")
+
+static void everything_a_neutral_document_may_say_is_read(void **state)
+{
+    (void)state;
+    accepted(
+        "{\"id\":\"w\",\"name\":\"n\",\"description\":\"d\",\"tags\":["
+        "\"a\",\"b\"],\"size_bytes\":12e2,\"priority\":\"high\","
+        "\"nodes\":[" COMMAND(
+            "a",
+            ",\"env\":{\"A\":\"\"},\"cwd\":\"/tmp\",\"label\":\" "
+            "first\\n\",\"repeatable\":true,"
+            "\"timeout_s\":0.5") "," COMMAND("b",
+                                             "") "],"
+                                                 "\"edges\":[{\"source\":\"a\","
+                                                 "\"target\":\"b\"}]}");
+    assert_string_equal(wf->id, "w");
+    assert_int_equal(wf->tag_count, 2);
+    assert_int_equal(wf->size_bytes, 1200);
+    assert_string_equal(wf->priority, "high");
+    assert_string_equal(wf->nodes[0].label, "first");
+    assert_string_equal(wf->nodes[1].label, "b");
+    assert_true(wf->nodes[0].repeatable);
+    assert_int_equal(wf->nodes[0].timeout_ms, 500);
+    assert_string_equal(
+        wf->nodes[0].config_json,
+        "{\"argv\":[\"x\"],\"env\":{\"A\":\"\"},\"cwd\":\"/tmp\"}");
+    assert_false(workflow_repeatable(wf));
+}
+
+static void unknown_keys_are_refused_with_a_suggestion(void **state)
+{
+    (void)state;
+    refused(
+        "{\"name\":\"n\",\"priorty\":\"low\",\"nodes\":[" COMMAND("a", "") "]}",
+        "/priorty", "unknown_field", "did you mean \"priority\"?");
+    refused(NEUTRAL(COMMAND("a", ",\"timeout\":1")), "/nodes/0/timeout",
+            "unknown_field", "did you mean \"timeout_s\"?");
+    refused(NEUTRAL("{\"id\":\"a\",\"kind\":\"comand\"}"), "/nodes/0/kind",
+            "unknown_kind", "did you mean \"command\"?");
+    refused("{\"name\":\"n\",\"nodes\":[" COMMAND("a", "") "," COMMAND(
+                "b", "") "],\"edges\":[{\"source\":\"a\",\"target\":\"b\","
+                         "\"sourc\":\"a\"}]}",
+            "/edges/0/sourc", "unknown_field", "did you mean \"source\"?");
+    refused("{\"name\":\"n\",\"timeout_s\":3,\"nodes\":[" COMMAND("a", "") "]}",
+            "/timeout_s", "unknown_field", "beside the workflow");
+}
+
+static void heads_are_checked(void **state)
+{
+    (void)state;
+    refused("{\"nodes\":[" COMMAND("a", "") "]}", "", "missing_field",
+            "\"name\"");
+    refused("{\"name\":\" \\t\",\"nodes\":[" COMMAND("a", "") "]}", "/name",
+            "empty_name", "empty");
+    refused("{\"name\":7,\"nodes\":[" COMMAND("a", "") "]}", "/name",
+            "wrong_type", "a number");
+    refused("{\"name\":\"a\\u001b\",\"nodes\":[" COMMAND("a", "") "]}", "/name",
+            "control_character", "byte 2");
+    refused("{\"name\":\"n\"}", "", "missing_field", "\"nodes\"");
+    refused("{\"name\":\"n\",\"nodes\":[]}", "", "no_nodes", "no nodes");
+    refused("{\"name\":\"n\",\"nodes\":{}}", "/nodes", "wrong_type", "array");
+    refused("{\"name\":\"n\",\"nodes\":[7]}", "/nodes/0", "wrong_type",
+            "a number");
+    refused(
+        "{\"name\":\"n\",\"tags\":\"etl\",\"nodes\":[" COMMAND("a", "") "]}",
+        "/tags", "wrong_type", "array");
+    refused(
+        "{\"name\":\"n\",\"tags\":[\"a\",3],\"nodes\":[" COMMAND("a", "") "]}",
+        "/tags/1", "wrong_type", "string");
+    refused("{\"name\":\"n\",\"priority\":\"hihg\",\"nodes\":[" COMMAND(
+                "a", "") "]}",
+            "/priority", "bad_value", "did you mean \"high\"?");
+    refused(
+        "{\"name\":\"n\",\"size_bytes\":-1,\"nodes\":[" COMMAND("a", "") "]}",
+        "/size_bytes", "bad_value", "0 or more");
+    refused(
+        "{\"name\":\"n\",\"size_bytes\":1.5,\"nodes\":[" COMMAND("a", "") "]}",
+        "/size_bytes", "bad_value", "whole number");
+    refused("{\"name\":\"n\",\"size_bytes\":1e300,\"nodes\":[" COMMAND("a",
+                                                                       "") "]}",
+            "/size_bytes", "bad_value", "whole number");
+}
+
+static void edges_are_checked(void **state)
+{
+#define EDGES(edges)                                                           \
+    "{\"name\":\"n\",\"nodes\":[" COMMAND("a", "") "," COMMAND(                \
+        "b", "") "],\"edges\":" edges "}"
+    (void)state;
+    accepted(EDGES("[]"));
+    refused(EDGES("{}"), "/edges", "wrong_type", "array");
+    refused(EDGES("[1]"), "/edges/0", "wrong_type", "object");
+    refused(EDGES("[{\"source\":\"a\"}]"), "/edges/0", "missing_field",
+            "\"target\"");
+    refused(EDGES("[{\"source\":\"a\",\"target\":2}]"), "/edges/0/target",
+            "wrong_type", "string");
+    refused(EDGES("[{\"source\":\"a\",\"target\":\"a\"}]"), "/edges/0",
+            "self_edge", "itself");
+}
+
+static void a_node_without_an_id_is_still_checked(void **state)
+{
+    static const char text[] = NEUTRAL("{\"kind\":\"command\",\"argv\":[]}");
+    (void)state;
+    assert_int_equal(read_bytes(text, strlen(text)), -EINVAL);
+    find_problem("/nodes/0", "missing_field");
+    find_problem("/nodes/0/argv", "empty");
+    assert_int_equal(problems.count, 2);
+}
+
+static void commands_are_checked_precisely(void **state)
+{
+#define ARGV(argv)                                                             \
+    NEUTRAL("{\"id\":\"a\",\"kind\":\"command\",\"argv\":" argv "}")
+    (void)state;
+    accepted(ARGV("[\"x\",\"\"]"));
+    refused(ARGV("\"x\""), "/nodes/0/argv", "wrong_type", "array");
+    refused(ARGV("[]"), "/nodes/0/argv", "empty", "at least one");
+    refused(ARGV("[\"\",\"x\"]"), "/nodes/0/argv/0", "empty", "empty");
+    refused(ARGV("[\"x\",1]"), "/nodes/0/argv/1", "wrong_type", "a number");
+    refused(NEUTRAL(COMMAND("a", ",\"env\":[]")), "/nodes/0/env", "wrong_type",
+            "object");
+    refused(NEUTRAL(COMMAND("a", ",\"env\":{\"A\":1}")), "/nodes/0/env/A",
+            "wrong_type", "string");
+    refused(NEUTRAL(COMMAND("a", ",\"env\":{\"A=B\":\"\"}")),
+            "/nodes/0/env/A=B", "bad_value", "=");
+    refused(NEUTRAL(COMMAND("a", ",\"env\":{\"DISPATCH_RUN_ID\":\"x\"}")),
+            "/nodes/0/env/DISPATCH_RUN_ID", "bad_value", "agent");
+    refused(NEUTRAL(COMMAND("a", ",\"cwd\":\"\"")), "/nodes/0/cwd", "empty",
+            "empty");
+    refused(NEUTRAL(COMMAND("a", ",\"timeout_s\":0")), "/nodes/0/timeout_s",
+            "bad_value", "more than 0");
+    refused(NEUTRAL(COMMAND("a", ",\"timeout_s\":2592001")),
+            "/nodes/0/timeout_s", "bad_value", "at most");
+    refused(NEUTRAL(COMMAND("a", ",\"timeout_s\":\"1\"")), "/nodes/0/timeout_s",
+            "wrong_type", "a string");
+    refused(NEUTRAL(COMMAND("a", ",\"repeatable\":1")), "/nodes/0/repeatable",
+            "wrong_type", "true or false");
+    refused(NEUTRAL(COMMAND("a", ",\"retries\":1")), "/nodes/0/retries",
+            "unknown_field", "no field");
+}
+
+static void
+a_nul_in_an_argument_is_refused_also_from_a_parsed_document(void **state)
+{
+    json_t *document =
+        json_loads(NEUTRAL("{\"id\":\"a\",\"kind\":\"command\",\"argv\":["
+                           "\"x\",\"a\\u0000b\"]}"),
+                   JSON_ALLOW_NUL, NULL);
+    (void)state;
+    assert_non_null(document);
+    assert_int_equal(workflow_from_json(document, "", &workflow_limits_default,
+                                        &wf, &problems),
+                     -EINVAL);
+    find_problem("/nodes/0/argv/1", "nul_character");
+    json_decref(document);
+}
+
+static void http_calls_are_checked_precisely(void **state)
+{
+    (void)state;
+    accepted(HTTP("\"url\":\"HTTPS://example.org/a?b\",\"method\":\"POST\","
+                  "\"headers\":{\"X-A\":\"b\",\"Empty\":\"\"},\"body\":\"\","
+                  "\"expect_status\":[200,204]"));
+    accepted(HTTP("\"url\":\"http://[::1]:80\",\"expect_status\":404"));
+    refused(HTTP("\"method\":\"GET\""), "/nodes/0", "missing_field", "\"url\"");
+    refused(HTTP("\"url\":\"ftp://x/\""), "/nodes/0/url", "bad_value",
+            "http://");
+    refused(HTTP("\"url\":\"http:///x\""), "/nodes/0/url", "bad_value",
+            "no host");
+    refused(HTTP("\"url\":\"http://x/a b\""), "/nodes/0/url", "bad_value",
+            "blanks");
+    refused(HTTP("\"url\":\"http://x/\\r\\nHost: y\""), "/nodes/0/url",
+            "bad_value", "control");
+    refused(HTTP("\"url\":\"http://x\",\"method\":\"POTS\""), "/nodes/0/method",
+            "bad_value", "did you mean \"POST\"?");
+    refused(HTTP("\"url\":\"http://x\",\"headers\":{\"A\":\"b\\r\\nC: d\"}"),
+            "/nodes/0/headers/A", "bad_value", "line breaks");
+    refused(HTTP("\"url\":\"http://x\",\"headers\":{\"A b\":\"c\"}"),
+            "/nodes/0/headers/A b", "bad_value", "header");
+    refused(HTTP("\"url\":\"http://x\",\"headers\":{\"Content-Length\":"
+                 "\"3\"}"),
+            "/nodes/0/headers/Content-Length", "bad_value", "agent");
+    refused(HTTP("\"url\":\"http://x\",\"expect_status\":99"),
+            "/nodes/0/expect_status", "bad_value", "100 to 599");
+    refused(HTTP("\"url\":\"http://x\",\"expect_status\":[200,\"x\"]"),
+            "/nodes/0/expect_status/1", "bad_value", "100 to 599");
+    refused(HTTP("\"url\":\"http://x\",\"body\":{}"), "/nodes/0/body",
+            "wrong_type", "an object");
+}
+
+static void data_nodes_need_their_fields(void **state)
+{
+#define EXTRACT(more)                                                          \
+    NEUTRAL("{\"id\":\"a\",\"kind\":\"extract\",\"connection\":\"c\"" more "}")
+#define LOAD(more)                                                             \
+    "{\"name\":\"n\",\"nodes\":[{\"id\":\"e\",\"kind\":\"extract\","           \
+    "\"connection\":\"c\",\"table\":\"t\"},{\"id\":\"l\",\"kind\":\"load\","   \
+    "\"connection\":\"c\",\"table\":\"t\"" more                                \
+    "}],\"edges\":[{\"source\":\"e\",\"target\":\"l\"}]}"
+    (void)state;
+    accepted(EXTRACT(",\"sql\":\"select 1\",\"engine\":\"MySQL\""));
+    assert_string_equal(wf->nodes[0].engine, "mysql");
+    refused(EXTRACT(""), "/nodes/0", "missing_field", "\"table\" or \"sql\"");
+    refused(EXTRACT(",\"table\":\"t\",\"sql\":\"x\""), "/nodes/0",
+            "conflicting_fields", "not both");
+    refused(NEUTRAL("{\"id\":\"a\",\"kind\":\"extract\",\"table\":\"t\"}"),
+            "/nodes/0", "missing_field", "\"connection\"");
+    accepted(LOAD(",\"mode\":\"merge\",\"key\":[\"id\"]"));
+    refused(LOAD(",\"mode\":\"merge\""), "/nodes/1", "missing_field", "key");
+    refused(LOAD(",\"key\":[\"id\"]"), "/nodes/1", "conflicting_fields",
+            "merge");
+    refused(LOAD(",\"mode\":\"trucate\""), "/nodes/1/mode", "bad_value",
+            "did you mean \"truncate\"?");
+    refused("{\"name\":\"n\",\"nodes\":[{\"id\":\"e\",\"kind\":\"extract\","
+            "\"connection\":\"c\",\"table\":\"t\"},{\"id\":\"j\",\"kind\":"
+            "\"join\",\"on\":[{\"left\":\"a\",\"right\":\"b\"}]}],\"edges\":"
+            "[{\"source\":\"e\",\"target\":\"j\"}]}",
+            "/nodes/1", "wrong_inputs", "needs 2 inputs");
+}
+
+/* One node with one wrong field, after a source and before nothing. */
+static void every_other_field_has_its_type(void **state)
+{
+    static const struct {
+        const char *node, *pointer, *code;
+    } cases[] = {
+        {"\"kind\":\"sort\",\"by\":[\"a\",{\"column\":\"b\"}]", NULL, NULL},
+        {"\"kind\":\"sort\",\"by\":[{\"name\":\"b\"}]", "/by/0",
+         "missing_field"},
+        {"\"kind\":\"sort\",\"by\":[7]", "/by/0", "wrong_type"},
+        {"\"kind\":\"map\",\"columns\":[{\"name\":\"a\",\"expression\":"
+         "\"1\"}]",
+         NULL, NULL},
+        {"\"kind\":\"map\",\"columns\":[]", "/columns", "empty"},
+        {"\"kind\":\"select\",\"columns\":{}", "/columns", "wrong_type"},
+        {"\"kind\":\"filter\",\"where\":\"\"", "/where", "empty"},
+        {"\"kind\":\"filter\",\"where\":true", "/where", "wrong_type"},
+        {"\"kind\":\"aggregate\",\"columns\":[\"a\"],\"group_by\":[\"\"]",
+         "/group_by/0", "empty"},
+        {"\"kind\":\"sequence\",\"column\":\"n\",\"start\":-5,\"step\":-1,"
+         "\"count\":0",
+         NULL, NULL},
+        {"\"kind\":\"sequence\",\"column\":\"n\",\"count\":-1", "/count",
+         "bad_value"},
+        {"\"kind\":\"sequence\",\"column\":\"n\",\"step\":0.5", "/step",
+         "wrong_type"},
+        {"\"kind\":\"csv_write\",\"path\":\"p\",\"delimiter\":\";\","
+         "\"quote\":\"'\",\"header\":false,\"null\":\"\"",
+         NULL, NULL},
+        {"\"kind\":\"csv_write\",\"path\":\"p\",\"delimiter\":\";;\"",
+         "/delimiter", "bad_value"},
+        {"\"kind\":\"csv_write\",\"path\":\"p\",\"header\":\"yes\"", "/header",
+         "wrong_type"},
+        {"\"kind\":\"load\",\"connection\":\"c\",\"table\":\"t\","
+         "\"on_errors\":\"skipp\"",
+         "/on_errors", "bad_value"},
+        {"\"kind\":\"load\",\"connection\":\"c\\n\",\"table\":\"t\"",
+         "/connection", "control_character"},
+        {"\"kind\":\"distinct\",\"size_bytes\":1", "/size_bytes",
+         "unknown_field"},
+    };
+    char text[1000];
+    char pointer[100];
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        snprintf(text, sizeof text,
+                 "{\"name\":\"n\",\"nodes\":[{\"id\":\"e\",\"kind\":"
+                 "\"csv_read\",\"path\":\"p\"},{\"id\":\"x\",%s}],\"edges\":"
+                 "[{\"source\":\"e\",\"target\":\"x\"}]}",
+                 cases[i].node);
+        if (cases[i].pointer == NULL) {
+            accepted(text);
+            continue;
+        }
+        snprintf(pointer, sizeof pointer, "/nodes/1%s", cases[i].pointer);
+        refused(text, pointer, cases[i].code, "");
+    }
+}
+
+static void ten_thousand_nodes_are_read_and_one_more_is_refused(void **state)
+{
+    size_t room = 2000000;
+    char *text = malloc(room);
+    (void)state;
+    assert_non_null(text);
+    for (int count = 10000; count <= 10001; count++) {
+        char *out = text;
+        out += sprintf(out, "{\"name\":\"n\",\"nodes\":[");
+        for (int i = 0; i < count; i++)
+            out += sprintf(out,
+                           "%s{\"id\":\"n%d\",\"kind\":\"command\","
+                           "\"argv\":[\"x\"]}",
+                           i ? "," : "", i);
+        out += sprintf(out, "],\"edges\":[");
+        for (int i = 1; i < count; i++)
+            out += sprintf(out, "%s{\"source\":\"n%d\",\"target\":\"n%d\"}",
+                           i > 1 ? "," : "", i - 1, i);
+        sprintf(out, "]}");
+        assert_true(strlen(text) < room);
+        if (count == 10000)
+            accepted(text);
+        else
+            refused(text, "/nodes", "too_many_nodes", "10001 nodes");
+    }
+    free(text);
+}
+
+/* ---- React Flow ---- */
+
+#define RF_DB(id, more)                                                        \
+    "{\"id\":\"" id "\",\"data\":{\"connectorType\":\"Timescale\","            \
+    "\"category\":\"Databases\",\"config\":{\"connection\":\"c\",\"table\":"   \
+    "\"t\"}}" more "}"
+#define RF_EDGE(source, target)                                                \
+    "{\"id\":\"e\",\"source\":\"" source "\",\"target\":\"" target "\"}"
+
+static void a_bare_diagram_is_read_without_a_name(void **state)
+{
+    (void)state;
+    accepted("{\"nodes\":[" RF_DB("a", "") "," RF_DB(
+        "b", "") "],\"edges\":[" RF_EDGE("a", "b") "],\"viewport\":{\"x\":0},"
+                                                   "\"tags\":\"etl, "
+                                                   "nightly\",\"extra\":1}");
+    assert_int_equal(wf->shape, SHAPE_REACT_FLOW);
+    assert_string_equal(wf->name, "untitled");
+    assert_string_equal(wf->nodes[1].kind->name, "load");
+    assert_string_equal(wf->nodes[1].engine, "postgresql");
+    assert_int_equal(wf->tag_count, 2);
+    assert_string_equal(wf->tags[1], "nightly");
+}
+
+static void a_diagram_under_flow_may_be_a_string(void **state)
+{
+    (void)state;
+    accepted("{\"name\":\"n\",\"flow\":\"{\\\"nodes\\\":[{\\\"id\\\":"
+             "\\\"a\\\",\\\"data\\\":{\\\"connectorType\\\":\\\"command\\\","
+             "\\\"config\\\":{\\\"argv\\\":[\\\"x\\\"],\\\"timeout_s\\\":5}}}"
+             "]}\"}");
+    assert_string_equal(wf->nodes[0].kind->name, "command");
+    assert_int_equal(wf->nodes[0].timeout_ms, 5000);
+    refused("{\"flow\":\"{\\\"nodes\\\":\\n[\"}", "/flow", "cut_off",
+            "line 2, column 1 of the JSON inside this string");
+}
+
+static void hidden_nodes_groups_and_notes_do_not_count(void **state)
+{
+    (void)state;
+    accepted("{\"nodes\":[{\"id\":\"g\",\"type\":\"group\"},{\"id\":\"n\","
+             "\"type\":\"annotation\",\"data\":{}},{\"id\":\"h\",\"hidden\":"
+             "true},{\"id\":\"a\",\"data\":{\"connectorType\":\"mysql\","
+             "\"category\":\"Databases\",\"config\":{\"connection\":\"c\","
+             "\"table\":\"t\"}}}],\"edges\":[" RF_EDGE("n", "a") "," RF_EDGE(
+                 "a", "h") "],\"viewport\":{}}");
+    assert_int_equal(wf->node_count, 1);
+    assert_int_equal(wf->edge_count, 0);
+    /* An arrow from a note makes nothing a load. */
+    assert_string_equal(wf->nodes[0].kind->name, "extract");
+}
+
+static void
+hiding_the_source_of_a_load_does_not_make_it_an_extract(void **state)
+{
+    (void)state;
+    refused("{\"nodes\":[" RF_DB("a", ",\"hidden\":true") "," RF_DB(
+                "b", "") "],\"edges\":[" RF_EDGE("a", "b") "]}",
+            "/nodes/1", "wrong_inputs", "(load) needs 1 input");
+}
+
+static void what_a_form_left_empty_is_not_set(void **state)
+{
+    (void)state;
+    accepted("{\"nodes\":[{\"id\":\"a\",\"data\":{\"connectorType\":\"mysql\","
+             "\"config\":{\"connection\":\"c\",\"table\":\"t\",\"sql\":\"\","
+             "\"filter\":null,\"colour\":\"red\"}}}],\"viewport\":{}}");
+    expect_config("a", "sql", NULL);
+    assert_non_null(
+        strstr(wf->nodes[0].config_json, "\"reactflow\":{\"colour\":\"red\"}"));
+}
+
+static void react_flow_mistakes_are_precise(void **state)
+{
+    (void)state;
+    refused("{\"nodes\":[{\"id\":\"a\",\"position\":{}}]}", "/nodes/0",
+            "missing_field", "\"data\"");
+    refused("{\"nodes\":[{\"id\":\"a\",\"data\":{\"label\":\"x\"}}]}",
+            "/nodes/0/data", "missing_field", "connectorType");
+    refused("{\"nodes\":[{\"id\":\"a\",\"data\":{\"connectorType\":\"fliter\","
+            "\"category\":\"Transformations\"}}]}",
+            "/nodes/0/data/connectorType", "unknown_kind",
+            "did you mean \"filter\"?");
+    refused("{\"workflow_diagram\":{\"nodes\":[{\"id\":\"a\",\"data\":{"
+            "\"connectorType\":\"mysql\",\"category\":\"Databases\",\"config\""
+            ":{\"connection\":\"c\"}}}]}}",
+            "/workflow_diagram/nodes/0/data/config", "missing_field",
+            "\"table\" or \"sql\"");
+    refused("{\"nodes\":[" RF_DB("a", "") "],\"edges\":[" RF_EDGE(
+                "a", "zz") "],\"viewport\":{}}",
+            "/edges/0/target", "edge_to_nothing", "zz");
+    refused("{\"workflow_diagram\":[]}", "/workflow_diagram", "wrong_type",
+            "object");
+    refused("{\"flow\":{\"nodes\":[{\"id\":\"a\",\"data\":{\"connectorType\":"
+            "\"mysql\",\"config\":{\"connection\":\"c\",\"table\":\"t\"},"
+            "\"metadata\":{\"bytes\":\"many\"}}}]}}",
+            "/flow/nodes/0/data/metadata/bytes", "wrong_type", "number");
+}
+
+/* ---- connectionInformation_v1 ---- */
+
+#define V1_DB(id, type, sequence, details)                                     \
+    "\"" id "\":{\"connector_type\":\"" type                                   \
+    "\",\"connector_category\":\"Databases\",\"sequence\":" sequence           \
+    ",\"dbDetails\":{" details "}}"
+#define V1_TRANSFORM(id, type, sequence)                                       \
+    "\"" id "\":{\"connector_type\":\"" type                                   \
+    "\",\"connector_category\":\"Transformations\",\"sequence\":" sequence "}"
+#define V1(nodes, more)                                                        \
+    "{\"workflow_name\":\"w\",\"connectionInformation_v1\":{" nodes "}" more "}"
+#define READS "\"table\":\"t\",\"sql\":\"\",\"filter\":\"\""
+#define WRITES "\"table\":\"t\",\"truncateTable\":false"
+
+static void types_of_v1_are_mapped_whatever_their_spelling(void **state)
+{
+    static const char *const pairs[][2] = {
+        {"Filter", "filter"},         {"GROUP", "aggregate"},
+        {"sorter\xc2\xa0", "sort"},   {"expression", "map"},
+        {" SelectColumns", "select"}, {"distinct", "distinct"},
+        {"sequence", "sequence"},
+    };
+    char text[1000];
+    (void)state;
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        snprintf(text, sizeof text,
+                 V1(V1_DB("a", "yugabyte", "1",
+                          READS) "," V1_TRANSFORM("b", "%s", "2"),
+                    ""),
+                 pairs[i][0]);
+        accepted(text);
+        assert_string_equal(wf->nodes[1].kind->name, pairs[i][1]);
+    }
+    refused(
+        V1(V1_DB("a", "mysql", "1", READS) "," V1_TRANSFORM("b", "joinn", "2"),
+           ""),
+        "/connectionInformation_v1/b/connector_type", "unknown_kind",
+        "did you mean \"join\"?");
+    refused(V1(V1_DB("a", "mysql", "1", READS) "," V1_TRANSFORM("b", "command",
+                                                                "2"),
+               ""),
+            "/connectionInformation_v1/b/connector_type", "unknown_kind",
+            "command");
+}
+
+static void databases_of_v1_count_by_category_under_any_name(void **state)
+{
+    const char *const *names;
+    size_t count;
+    (void)state;
+    accepted(V1(V1_DB("a", "SingleStore\xc2\xa0", "1",
+                      READS) "," V1_DB("b", "Brand New", "1", READS),
+                ""));
+    assert_string_equal(wf->nodes[0].engine, "singlestore");
+    assert_int_equal(workflow_requires(wf, &names, &count), 0);
+    assert_int_equal(count, 3);
+    assert_string_equal(names[0], "engine:brand-new");
+    assert_string_equal(names[1], "engine:singlestore");
+}
+
+static void sql_and_filter_of_v1_are_cleaned(void **state)
+{
+    (void)state;
+    accepted(V1(V1_DB("a", "mysql", "1",
+                      "\"table\":\"t\",\"sql\":\" ;\\n \",\"filter\":\""
+                      " WHERE  x > 1; \""),
+                ""));
+    expect_config("a", "sql", NULL);
+    expect_config("a", "table", "t");
+    expect_config("a", "filter", "x > 1");
+    accepted(V1(V1_DB("a", "mysql", "1",
+                      "\"db\":\"shop\",\"sql\":\"select 1\\n;;\",\"filter\":"
+                      "\"wherever\""),
+                ""));
+    expect_config("a", "sql", "select 1");
+    expect_config("a", "filter", "wherever");
+    expect_config("a", "connection", "shop");
+    refused(V1(V1_DB("a", "mysql", "1", "\"sql\":\";\""), ""),
+            "/connectionInformation_v1/a/dbDetails", "missing_field",
+            "\"table\" or \"sql\"");
+}
+
+static void dependencies_lead_from_child_to_parents(void **state)
+{
+    (void)state;
+    accepted(
+        V1(V1_DB("c", "mysql", "9", WRITES) "," V1_DB(
+               "a", "mysql", "1", READS) "," V1_TRANSFORM("b", "filter", "1"),
+           ",\"dependencies\":{\"c\":[\"b\"],\"b\":[\"a\"],\"a\":null,"
+           "\"execution_order\":[\"a\",\"b\",\"c\"]}"));
+    assert_false(wf->edges_inferred);
+    const uint32_t order[] = {1, 2, 0};
+    assert_memory_equal(wf->order, order, sizeof order);
+    assert_string_equal(wf->nodes[0].kind->name, "load");
+    expect_config("c", "mode", "append");
+}
+
+static void a_loaded_table_can_be_read_on(void **state)
+{
+    (void)state;
+    accepted(
+        V1(V1_DB("a", "mysql", "1", READS) "," V1_DB(
+               "b", "mysql", "2", WRITES) "," V1_TRANSFORM("c", "filter", "3"),
+           ",\"dependencies\":{\"b\":[\"a\"],\"c\":[\"b\"]}"));
+}
+
+static void mistakes_in_dependencies_are_precise(void **state)
+{
+#define DEPENDS(dependencies)                                                  \
+    V1(V1_DB("a", "mysql", "1", READS), ",\"dependencies\":" dependencies)
+    (void)state;
+    refused(DEPENDS("{\"a\":[\"zz\"]}"), "/dependencies/a/0", "edge_to_nothing",
+            "zz");
+    refused(DEPENDS("{\"zz\":[\"a\"]}"), "/dependencies/zz", "edge_to_nothing",
+            "zz");
+    refused(DEPENDS("{\"a\":[\"a\"]}"), "/dependencies/a/0", "self_edge",
+            "itself");
+    refused(DEPENDS("{\"a\":\"b\"}"), "/dependencies/a", "wrong_type", "array");
+    refused(DEPENDS("[1]"), "/dependencies", "wrong_type", "object");
+    refused(DEPENDS("\"{\\\"a\\\":[\""), "/dependencies", "cut_off",
+            "inside this string");
+    refused(
+        V1(V1_DB("a", "mysql", "1", READS) "," V1_DB("a", "mysql", "2", WRITES),
+           ""),
+        "", "duplicate_key", "twice");
+    refused("{\"connectionInformation_v1\":\"{\\\"a\\\":{},\\n\\\"a\\\":{}}\""
+            "}",
+            "/connectionInformation_v1", "duplicate_key", "line 2");
+    refused("{\"connectionInformation_v1\":[]}", "/connectionInformation_v1",
+            "wrong_type", "object");
+}
+
+static void inferred_edges_follow_the_depth_before(void **state)
+{
+    (void)state;
+    /* b is a second source, whatever its number: it can only be read. */
+    accepted(V1(
+        V1_DB("a", "mysql", "1", READS) "," V1_DB(
+            "b", "mysql", "2",
+            READS) "," V1_TRANSFORM("f", "filter",
+                                    "2") "," V1_TRANSFORM("j", "join",
+                                                          "5") "," V1_DB("l",
+                                                                         "mysq"
+                                                                         "l",
+                                                                         "6",
+                                                                         WRITES),
+        ",\"dependencies\":\"{}\""));
+    assert_true(wf->edges_inferred);
+    assert_int_equal(wf->edge_count, 4);
+    assert_string_equal(node_of("b")->kind->name, "extract");
+    assert_string_equal(node_of("l")->kind->name, "load");
+    refused(
+        V1(V1_DB("a", "mysql", "1", READS) "," V1_DB(
+               "b", "mysql", "1", READS) "," V1_TRANSFORM("f", "filter", "2"),
+           ""),
+        "/connectionInformation_v1/f", "wrong_inputs", "inferred");
+    refused(V1(V1_DB("a", "mysql", "1", READS) "," V1_DB("b", "mysql", "\"2\"",
+                                                         WRITES),
+               ""),
+            "/connectionInformation_v1/b", "wrong_type", "sequence");
+}
+
+static void a_document_encoded_twice_is_opened(void **state)
+{
+    (void)state;
+    accepted("{\"connectionInformation_v1\":\"\\\"{\\\\\\\"a\\\\\\\":{"
+             "\\\\\\\"connector_type\\\\\\\":\\\\\\\"mysql\\\\\\\","
+             "\\\\\\\"dbDetails\\\\\\\":{\\\\\\\"table\\\\\\\":"
+             "\\\\\\\"t\\\\\\\"}}}\\\"\"}");
+    assert_string_equal(wf->nodes[0].kind->name, "extract");
+}
+
+static void two_wide_levels_do_not_multiply_beyond_the_limit(void **state)
+{
+    char *text = malloc(300000);
+    char *out = text;
+    (void)state;
+    assert_non_null(text);
+    out += sprintf(out, "{\"connectionInformation_v1\":{");
+    for (int i = 0; i < 1000; i++)
+        out += sprintf(out,
+                       "%s\"n%d\":{\"connector_type\":\"union\","
+                       "\"connector_category\":\"Transformations\","
+                       "\"sequence\":%d}",
+                       i ? "," : "", i, i % 2);
+    sprintf(out, "}}");
+    refused(text, "/connectionInformation_v1", "too_many_edges", "100000");
+    free(text);
+}
+
+/* ---- the plan ---- */
+
+static void
+a_plan_lists_nodes_in_order_with_the_places_of_their_parents(void **state)
+{
+    char *text;
+    size_t bytes;
+    (void)state;
+    accepted("{\"name\":\"a \\\"b\\\\\",\"nodes\":[" COMMAND(
+        "late", "") "," COMMAND("soon", ",\"repeatable\":true,"
+                                        "\"timeout_s\":9.25") "],\"edges\":"
+                                                              "[{\"source\":"
+                                                              "\"soon\","
+                                                              "\"target\":"
+                                                              "\"late\"}]}");
+    assert_int_equal(workflow_plan_text(wf, &text, &bytes), 0);
+    assert_int_equal(strlen(text), bytes);
+    assert_string_equal(
+        text,
+        "{\"name\":\"a \\\"b\\\\\",\"nodes\":["
+        "{\"id\":\"soon\",\"kind\":\"command\",\"label\":\"soon\",\"after\":[],"
+        "\"timeout_s\":9.250,\"repeatable\":true,\"config\":{\"argv\":[\"x\"]}}"
+        ","
+        "{\"id\":\"late\",\"kind\":\"command\",\"label\":\"late\",\"after\":[0]"
+        ",\"timeout_s\":0,\"repeatable\":false,\"config\":{"
+        "\"argv\":[\"x\"]}}]}");
+    free(text);
+}
+
+/* ---- no memory ---- */
+
+static long allocations_left;
+
+static void *failing_malloc(size_t bytes)
+{
+    return allocations_left-- > 0 ? malloc(bytes) : NULL;
+}
+
+/* jansson's parser calls some failed allocations a syntax error; whatever it
+ * says, there must be no workflow, no crash and no leak. */
+static void running_out_of_memory_is_said_and_nothing_leaks(void **state)
+{
+    static const char *const examples[] = {
+        "neutral-daily-sales", "reactflow-orders-clean", "v1-department-totals",
+        "v1-copy-sequence-only", "bad-many-problems"};
+    (void)state;
+    for (size_t i = 0; i < sizeof examples / sizeof examples[0]; i++) {
+        int expected = read_example(examples[i]);
+        int rc = -ENOMEM;
+        allocations_left = 0;
+        json_set_alloc_funcs(failing_malloc, free);
+        for (long limit = 0; allocations_left <= 0; limit += 1 + limit / 50) {
+            allocations_left = limit;
+            rc = read_example(examples[i]);
+            bool failed = allocations_left < 0;
+            if (failed && rc != -ENOMEM) {
+                assert_int_equal(rc, -EINVAL);
+                assert_string_equal(problems.items[0].code, "invalid_json");
+            }
+        }
+        json_set_alloc_funcs(malloc, free);
+        assert_int_equal(rc, expected);
+    }
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_teardown(f, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(example_fan_out_is_large),
+        TEST(example_daily_sales_is_etl),
+        TEST(example_copy_customers_is_small),
+        TEST(example_react_flow_has_four_nodes_and_a_note),
+        TEST(example_v1_with_strings_in_strings_is_etl),
+        TEST(example_v1_without_dependencies_has_inferred_edges),
+        TEST(example_with_a_circle_is_refused_with_its_path),
+        TEST(example_with_many_problems_names_them_all_at_once),
+        TEST(example_that_was_cut_off_says_where),
+        TEST(broken_json_is_one_precise_problem),
+        TEST(deep_nesting_is_refused),
+        TEST(a_pointer_begins_where_the_document_is),
+        TEST(problems_of_the_caller_do_not_fail_the_document),
+        TEST(keys_are_escaped_in_pointers),
+        TEST(everything_a_neutral_document_may_say_is_read),
+        TEST(unknown_keys_are_refused_with_a_suggestion),
+        TEST(heads_are_checked),
+        TEST(edges_are_checked),
+        TEST(a_node_without_an_id_is_still_checked),
+        TEST(commands_are_checked_precisely),
+        TEST(a_nul_in_an_argument_is_refused_also_from_a_parsed_document),
+        TEST(http_calls_are_checked_precisely),
+        TEST(data_nodes_need_their_fields),
+        TEST(every_other_field_has_its_type),
+        TEST(ten_thousand_nodes_are_read_and_one_more_is_refused),
+        TEST(a_bare_diagram_is_read_without_a_name),
+        TEST(a_diagram_under_flow_may_be_a_string),
+        TEST(hidden_nodes_groups_and_notes_do_not_count),
+        TEST(hiding_the_source_of_a_load_does_not_make_it_an_extract),
+        TEST(what_a_form_left_empty_is_not_set),
+        TEST(react_flow_mistakes_are_precise),
+        TEST(types_of_v1_are_mapped_whatever_their_spelling),
+        TEST(databases_of_v1_count_by_category_under_any_name),
+        TEST(sql_and_filter_of_v1_are_cleaned),
+        TEST(dependencies_lead_from_child_to_parents),
+        TEST(a_loaded_table_can_be_read_on),
+        TEST(mistakes_in_dependencies_are_precise),
+        TEST(inferred_edges_follow_the_depth_before),
+        TEST(a_document_encoded_twice_is_opened),
+        TEST(two_wide_levels_do_not_multiply_beyond_the_limit),
+        TEST(a_plan_lists_nodes_in_order_with_the_places_of_their_parents),
+        TEST(running_out_of_memory_is_said_and_nothing_leaks),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
