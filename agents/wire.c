@@ -163,6 +163,7 @@ static const struct field hello_fields[] = {
     MSG(hello.pid, KIND_UINT, ANY32),
     MSG(hello.software, KIND_TEXT, 0, WIRE_NAME_MAX),
     MSG(hello.draining, KIND_BOOL, 0, 0),
+    MSG(hello.greeting, KIND_UINT, ANY64),
 };
 
 static const struct field welcome_fields[] = {

@@ -146,6 +146,9 @@ struct wire_msg {
             uint32_t pid;
             struct wire_bytes software; /* version, for people */
             bool draining;
+            uint64_t greeting; /* grows with every HELLO of one boot: two
+                                  connections may overtake each other, and the
+                                  older HELLO must not be heard then */
         } hello;
         struct {
             uint64_t session;       /* the broker's number for this session */

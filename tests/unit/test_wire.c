@@ -107,7 +107,7 @@ static struct wire_node nodes[] = {
 static const struct wire_msg plain[] = {
     [WIRE_HELLO] = {WIRE_HELLO,
                     .hello = {T("w-1.example"), RUN_ID, 4, pools, 2, caps, 2,
-                              held, 2, T("host"), 4711, T("0.1.0"), true}},
+                              held, 2, T("host"), 4711, T("0.1.0"), true, 3}},
     [WIRE_WELCOME] = {WIRE_WELCOME,
                       .welcome = {99, 15000, held, 1, held + 1, 1}},
     [WIRE_RUN] = {WIRE_RUN,
@@ -358,6 +358,7 @@ static void same_session(const struct wire_msg *a, const struct wire_msg *b)
         SAME(hello.pid);
         same_bytes(a->hello.software, b->hello.software);
         SAME(hello.draining);
+        SAME(hello.greeting);
         return;
     case WIRE_WELCOME:
         SAME(welcome.session);
@@ -706,11 +707,11 @@ static void types_have_names_and_unknown_ones_a_question_mark(void **state)
  * the end of a message changes its first byte and adds to its end. */
 static const char *const golden[] = {
     [WIRE_HELLO] =
-        "9c0101ab772d312e6578616d706c65c4100102030405067708890a0b0c0d0e0f"
+        "9d0101ab772d312e6578616d706c65c4100102030405067708890a0b0c0d0e0f"
         "100492a764656661756c74a365746c92ac6b696e643a636f6d6d616e64ad656e"
         "67696e653a73716c6974659294c4100102030405067708890a0b0c0d0e0f1002"
         "00cd012c94c4100102030405067708890a0b0c0d0e0f100301ce00011170a468"
-        "6f7374cd1267a5302e312e30c3",
+        "6f7374cd1267a5302e312e30c303",
     [WIRE_WELCOME] =
         "96010263cd3a989194c4100102030405067708890a0b0c0d0e0f100200cd012c"
         "9194c4100102030405067708890a0b0c0d0e0f100301ce00011170",
