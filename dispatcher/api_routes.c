@@ -1,0 +1,66 @@
+/* The table of routes; api.h says what a row means. */
+#include "dispatcher/api.h"
+
+#define W "/api/v1/workers"
+#define F "/api/v1/workflows"
+#define R "/api/v1/runs"
+
+const struct route api_routes[] = {
+    {HTTP_GET, "/", SCOPE_NONE, BODY_NONE, api_index, NULL, "this list"},
+    {HTTP_GET, "/livez", SCOPE_NONE, BODY_NONE, api_livez, NULL,
+     "200 while the broker's front answers"},
+    {HTTP_GET, "/readyz", SCOPE_NONE, BODY_NONE, api_readyz, NULL,
+     "200 when runs are accepted, else 503"},
+    {HTTP_GET, "/version", SCOPE_NONE, BODY_NONE, api_version, NULL,
+     "what this is"},
+
+    {HTTP_POST, W "/execute", SCOPE_SUBMIT, BODY_JSON, api_execute, NULL,
+     "submit one run, or an array of them; Prefer: wait=N"},
+    {HTTP_GET, W "/overview", SCOPE_READ, BODY_NONE, api_overview, NULL,
+     "pools, agents, capacity, recommendations"},
+    {HTTP_GET, W "/distribution", SCOPE_READ, BODY_NONE, api_distribution,
+     "limit", "how the last runs spread over the pools, and why"},
+    {HTTP_GET, W "/pools", SCOPE_READ, BODY_NONE, api_pools, NULL,
+     "every pool"},
+    {HTTP_GET, W "/pools/{pool}", SCOPE_READ, BODY_NONE, api_pool, NULL,
+     "one pool"},
+    {HTTP_PATCH, W "/pools/{pool}", SCOPE_OPERATE, BODY_JSON, api_pool_set,
+     NULL, "concurrency_limit, max_size, waiting_max, fallback, reset"},
+    {HTTP_GET, W "/pools/{pool}/status", SCOPE_READ, BODY_NONE, api_pool_status,
+     NULL, "with who holds its slots and how its runs went"},
+    {HTTP_POST, W "/pools/{pool}/pause", SCOPE_OPERATE, BODY_OPTIONAL,
+     api_pool_pause, NULL, "accept, start nothing; reason, for"},
+    {HTTP_POST, W "/pools/{pool}/resume", SCOPE_OPERATE, BODY_OPTIONAL,
+     api_pool_resume, NULL, "undo pause, drain and close"},
+    {HTTP_POST, W "/pools/{pool}/drain", SCOPE_OPERATE, BODY_OPTIONAL,
+     api_pool_drain, NULL, "start nothing, let finish; reason, for"},
+    {HTTP_POST, W "/pools/{pool}/close", SCOPE_OPERATE, BODY_OPTIONAL,
+     api_pool_close, NULL, "refuse submissions; reason, for"},
+    {HTTP_GET, W "/agents", SCOPE_READ, BODY_NONE, api_agents, NULL,
+     "every agent"},
+    {HTTP_GET, W "/agents/{agent}", SCOPE_READ, BODY_NONE, api_agent, NULL,
+     "one agent, with the runs it has"},
+    {HTTP_POST, W "/agents/{agent}/pause", SCOPE_OPERATE, BODY_OPTIONAL,
+     api_agent_pause, NULL, "send it nothing more; reason"},
+    {HTTP_POST, W "/agents/{agent}/resume", SCOPE_OPERATE, BODY_OPTIONAL,
+     api_agent_resume, NULL, "undo pause and drain"},
+    {HTTP_POST, W "/agents/{agent}/drain", SCOPE_OPERATE, BODY_OPTIONAL,
+     api_agent_drain, NULL, "let it finish and leave; reason"},
+
+    {HTTP_POST, F "/plan", SCOPE_READ, BODY_JSON, api_plan, NULL,
+     "what execute would do with this body right now; keeps nothing"},
+    {HTTP_POST, F "/validate", SCOPE_READ, BODY_JSON, api_validate, NULL,
+     "everything wrong with a document, or what is seen in it"},
+
+    {HTTP_GET, R, SCOPE_READ, BODY_NONE, api_runs,
+     "state,pool,workflow,live,limit,cursor", "runs, newest first"},
+    {HTTP_GET, R "/{run}", SCOPE_READ, BODY_NONE, api_run, "wait",
+     "one run's whole story; ?wait=N until it has ended"},
+    {HTTP_GET, R "/{run}/logs", SCOPE_READ, BODY_NONE, api_run_logs,
+     "node,attempt,after,limit_bytes", "its output: text, or JSON by Accept"},
+    {HTTP_GET, R "/{run}/explain", SCOPE_READ, BODY_NONE, api_run_explain, NULL,
+     "why it is, or went, where it is"},
+    {HTTP_POST, R "/{run}/cancel", SCOPE_SUBMIT, BODY_OPTIONAL, api_run_cancel,
+     NULL, "stop it; reason"},
+    {.path = NULL},
+};

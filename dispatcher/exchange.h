@@ -1,0 +1,87 @@
+/*
+ * exchange.h - what the front thread asks and the core thread answers.
+ *
+ * One struct exchange travels to the core, is filled in, and travels back
+ * after the turn's commit: a pointer in an inproc message, owned by whoever
+ * holds it. The threads share nothing else but the store's readers. When a run
+ * ends the core also sends its id (EXCHANGE_ENDED), so that the front can
+ * answer those who wait for it.
+ *
+ * Memory:  made by exchange_new() and freed by exchange_free(), in the thread
+ *          that holds it (ENDED: made by the core, freed by the front).
+ *          `submissions` is malloc'ed; every text the front put in lives in
+ *          `owner_data` until owner_free(). Answers (boards, explanations) are
+ *          malloc'ed by the core and freed with the exchange.
+ * Threads: never two at once.
+ */
+#ifndef DISPATCHER_EXCHANGE_H
+#define DISPATCHER_EXCHANGE_H
+
+#include "pools/ledger.h"
+
+enum ask {
+    ASK_SUBMIT, /* one or many runs, admitted one by one in one turn */
+    ASK_PLAN,   /* the same without effect; one */
+    ASK_CANCEL,
+    ASK_POOL_VERB,
+    ASK_POOL_SET,
+    ASK_AGENT_VERB,
+    ASK_BOARD,
+    ASK_EXPLAIN,
+    EXCHANGE_ENDED, /* core -> front, unasked */
+};
+
+struct submission {
+    struct origin origin; /* texts borrowed from the exchange's owner_data */
+    struct span plan, parameters;
+    struct admission admission;      /* answer */
+    struct explanation *explanation; /* answer: where it is now, after the
+                                        turn; NULL when it was refused */
+};
+
+struct exchange {
+    enum ask ask;
+    void *connection;   /* the front's; not touched by the core */
+    const char *who;    /* authenticated caller; in owner_data */
+    const char *reason; /* or NULL; in owner_data */
+
+    struct submission *submissions; /* SUBMIT, PLAN */
+    size_t submission_count;
+    void *owner_data; /* what keeps the texts alive */
+    void (*owner_free)(void *owner_data);
+
+    struct run_id run;         /* CANCEL, EXPLAIN, ENDED */
+    char name[AGENT_NAME_MAX]; /* pool or agent */
+    enum pool_verb verb;
+    uint64_t for_ms;
+    struct pool_change change;
+
+    /* answers */
+    int status; /* 0 or -ENOENT, -EINVAL: as the ledger's call returned;
+                   -ESHUTDOWN: the core is stopping and did nothing */
+    enum cancel_answer cancelled;
+    enum run_state state; /* ENDED */
+    struct board *board;  /* BOARD, POOL_VERB, POOL_SET, AGENT_VERB: as it is
+                             after the change */
+    struct explanation *explanation; /* EXPLAIN */
+};
+
+/* NULL: no memory. */
+struct exchange *exchange_new(enum ask ask);
+/* Frees all it holds and sets *exchange_p to NULL. */
+void exchange_free(struct exchange **exchange_p);
+
+/* One end of the pair of inproc sockets. */
+enum { EXCHANGE_BACKLOG_MAX = 4096 }; /* waiting in one direction */
+/* A PAIR socket with that limit and no lingering: the core's end binds, the
+ * front's connects. *ret_socket is the caller's, to be zmq_close()d after
+ * receiving what is left. A negative errno. */
+int exchange_open(void *zmq_context, const char *endpoint, bool core,
+                  void **ret_socket);
+/* Sends and takes: *exchange_p is NULL after success. -EAGAIN: the other side
+ * is EXCHANGE_BACKLOG_MAX behind. */
+int exchange_send(void *socket, struct exchange **exchange_p);
+/* NULL: nothing there. */
+struct exchange *exchange_receive(void *socket);
+
+#endif
