@@ -39,7 +39,7 @@ POLICY_LIBS   := -ljansson
 POOLS_LIBS    := -llmdb -lmsgpackc $(POLICY_LIBS)
 WIRE_LIBS     := -lmsgpackc
 AGENTS_LIBS   := -lzmq -lcurl -ljansson -lcyaml -lyaml $(WIRE_LIBS)
-DISPATCH_LIBS := -lzmq -lmicrohttpd -lcyaml -lyaml -lcurl -lsodium $(WIRE_LIBS) $(POOLS_LIBS)
+DISPATCH_LIBS := -lm -lzmq -lmicrohttpd -lcyaml -lyaml -lcurl -lsodium $(WIRE_LIBS) $(POOLS_LIBS)
 
 BIN      := $(addprefix $(BUILD)/bin/,dispatcher agent dispatchctl worker_monitor)
 all: $(BIN)
@@ -105,7 +105,7 @@ demo: deps
 # A unit test links its own folder's archive and those below it, nothing else,
 # so a call that points the wrong way does not link.
 UNIT_POLICY   := workflow workflow_json features classify route retry text
-UNIT_POOLS    := store run ledger ledger_agents ledger_boot line timer index history
+UNIT_POOLS    := store run line timer index history ledger ledger_%
 UNIT_WIRE     := wire
 UNIT_DISPATCH := config log exchange api client auth http
 UNITS         := $(patsubst tests/unit/test_%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
@@ -125,7 +125,7 @@ $(call unit_bin,$(UNIT_DISPATCH)): $(DISPATCH) $(POOLS) $(POLICY) $(WIRE)
 $(UNIT_BIN): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o
 	$(LINK)
 
-SIM := $(BUILD)/tests/sim
+SIM := $(BUILD)/tests/simulator
 $(SIM): LIBS := $(POOLS_LIBS)
 $(SIM): $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/sim/*.c))) $(POOLS) $(POLICY)
 	$(LINK)

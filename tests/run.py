@@ -74,7 +74,7 @@ def units():
 def others(work):
     found = [Program("arrows", [sys.executable, "tests/arrows.py"])]
     for build, seeds in (("build", "60"), (SANITIZED, "6")):
-        found.append(Program(f"sim {build}", [f"{build}/tests/sim", "--tap", "--seeds", seeds]))
+        found.append(Program(f"sim {build}", [f"{build}/tests/simulator", "--tap", "--seeds", seeds]))
     for path in sorted(glob.glob(f"{ROOT}/build/fuzz/fuzz_*")):
         if path.endswith((".o", ".d")):
             continue

@@ -1,0 +1,115 @@
+#!/bin/bash
+# demo.sh - the whole job in some seconds, on this machine, with nothing kept:
+# a broker and three agents, workflows of each class, why each went where it
+# went, a pool that is full, a pool that is paused. `make demo` calls it with
+# BIN=build/bin; it asks nothing, exits 0 when all went as told, and removes
+# what it made.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+BIN=${BIN:-build/bin}
+DATA=tests/data
+export LC_ALL=C.UTF-8
+unset DISPATCH_TOKEN
+
+dir=$(mktemp -d "${TMPDIR:-/tmp}/dispatcher-demo.XXXXXX") || exit 1
+broker=
+bold= dim= plain=
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
+    bold=$'\e[1m' dim=$'\e[2m' plain=$'\e[0m'
+fi
+
+clean_up() {
+    if [ -n "$broker" ]; then
+        kill "$broker" 2>/dev/null
+        wait "$broker" 2>/dev/null
+        broker=
+    fi
+    rm -rf "$dir"
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM
+
+fail() {
+    printf '\ndemo: %s\n' "$1" >&2
+    [ -s "$dir/log" ] && { echo 'the last the broker said:' >&2; tail -n 8 "$dir/log" >&2; }
+    exit 1
+}
+
+step=0
+headline() {
+    step=$((step + 1))
+    printf '\n%s%d. %s%s\n' "$bold" "$step" "$1" "$plain"
+}
+
+# Shows a command as one would type it, and runs it.
+ctl() {
+    local word line=dispatchctl
+    for word in "$@"; do
+        case $word in *' '*) word="'$word'" ;; esac
+        line="$line $word"
+    done
+    printf '%s$ %s%s\n' "$dim" "$line" "$plain"
+    "$BIN/dispatchctl" "$@"
+}
+quietly() {
+    "$BIN/dispatchctl" "$@" >"$dir/out" 2>&1 || { cat "$dir/out" >&2; fail "dispatchctl $* failed"; }
+}
+# Submits and prints the id alone.
+submit() {
+    "$BIN/dispatchctl" run "$@" | cat
+}
+
+headline 'A broker and three agents, one a pool, start on this machine'
+mkfifo "$dir/ready" || exit 1
+exec 3<>"$dir/ready"
+"$BIN/dispatcher" --dev --state "$dir/state" --http 127.0.0.1:0 \
+    --agents tcp://127.0.0.1:0 >"$dir/ready" 2>"$dir/log" 3>&- &
+broker=$!
+read -r -t 10 line <&3 || fail 'the broker was not ready within 10 s'
+DISPATCH_URL=$(printf '%s\n' "$line" | sed -n 's/.*"http":"\([^"]*\)".*/\1/p')
+export DISPATCH_URL
+for _ in $(seq 100); do # the agents say hello a moment after
+    "$BIN/dispatchctl" status >"$dir/out" 2>&1 && break
+    sleep 0.05
+done
+ctl status || fail 'the broker is not healthy'
+
+headline 'Where would these three run, and why? Nothing runs yet'
+for document in demo-nightly-report demo-load-shipments neutral-fan-out; do
+    ctl plan "$DATA/$document.json" || fail 'plan failed'
+done
+
+headline 'The big one, live'
+ctl run --watch "$DATA/neutral-fan-out.json" || fail 'fan-out did not complete'
+
+headline 'The other two'
+ctl run --wait "$DATA/demo-nightly-report.json" 2>/dev/null || fail 'nightly-report failed'
+ctl run --wait "$DATA/demo-load-shipments.json" 2>/dev/null || fail 'load-shipments failed'
+id=$("$BIN/dispatchctl" ps --all --limit 1 | awk 'NR == 2 { print $1 }')
+ctl logs "$id" || fail 'logs failed'
+
+headline 'Twelve runs for the three slots of etl: seven fall back, two wait'
+for _ in $(seq 12); do
+    last=$(submit --tag etl "$DATA/demo-slow.json") || fail 'could not submit'
+done
+ctl pool list
+ctl ps --pool high-memory --limit 2
+ctl explain "$last" || fail 'explain failed'
+
+headline 'A paused pool accepts, and starts nothing'
+quietly watch "$last"
+ctl pool pause etl --reason 'index rebuild' --for 10m || fail 'pause failed'
+held=$(submit --no-fallback "$DATA/demo-load-shipments.json") || fail 'could not submit'
+ctl explain "$held" || fail 'explain failed'
+ctl pool resume etl || fail 'resume failed'
+quietly watch "$held"
+
+headline 'The whole at a glance'
+printf '%s$ worker_monitor --once%s\n' "$dim" "$plain"
+"$BIN/worker_monitor" --once || fail 'something needs attention'
+lost=$("$BIN/dispatchctl" ps --all --limit 50 -o json | grep -c '"state": "\(FAILED\|CRASHED\|TIMED_OUT\)"')
+[ "$lost" = 0 ] || fail "$lost runs did not complete"
+clean_up
+printf '\nThat was all of it; broker, agents and their files are gone again.\n'
+printf '%sTo keep one running: %s/dispatcher --dev --http 127.0.0.1:8080, and then: %s/dispatchctl help%s\n' \
+    "$dim" "$BIN" "$BIN" "$plain"
