@@ -50,8 +50,7 @@ int exec_command_check(const json_t *config, char why[PLAN_WHY_MAX])
         snprintf(why, PLAN_WHY_MAX, "env is not an object");
         return -EINVAL;
     }
-    json_object_foreach(env, name, value)
-    {
+    json_object_foreach(env, name, value) {
         if (!*name || strchr(name, '=') || !json_is_string(value)) {
             snprintf(why, PLAN_WHY_MAX,
                      "env: \"%.60s\" is not a name with a text", name);
@@ -127,8 +126,7 @@ static void build_environment(const struct exec_scene *scene,
     clearenv();
     for (size_t i = 0; i < count; i++)
         putenv(kept[i]);
-    json_object_foreach(json_object_get(node->config, "env"), name, value)
-    {
+    json_object_foreach(json_object_get(node->config, "env"), name, value) {
         set(name, json_string_value(value));
     }
     snprintf(number, sizeof number, "%u", scene->attempt);

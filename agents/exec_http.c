@@ -39,8 +39,7 @@ struct call {
     char refused[INET6_ADDRSTRLEN]; /* the private address, "" */
 };
 
-/* ---- the configuration
- * ------------------------------------------------------------------ */
+/* ---- the configuration ----------------------------------------------- */
 
 static int bad(char why[PLAN_WHY_MAX], const char *what)
 {
@@ -87,8 +86,7 @@ int exec_http_check(const json_t *config, char why[PLAN_WHY_MAX])
         return bad(why, "method is not a word like GET or POST");
     if (headers && !json_is_null(headers) && !json_is_object(headers))
         return bad(why, "headers is not an object");
-    json_object_foreach(headers, name, value)
-    {
+    json_object_foreach(headers, name, value) {
         const char *text = json_string_value(value);
         if (!is_token(name) || !text || strpbrk(text, "\r\n"))
             return bad(why, "headers: a name that is not a word, or a value "
@@ -97,9 +95,7 @@ int exec_http_check(const json_t *config, char why[PLAN_WHY_MAX])
     return check_expected(json_object_get(config, "expect_status"), why);
 }
 
-/* ---- addresses
- * ------------------------------------------------------------------------------
- */
+/* ---- addresses ------------------------------------------------------- */
 
 struct range4 {
     uint32_t net;
@@ -188,9 +184,7 @@ static curl_socket_t open_socket(void *context, curlsocktype purpose,
                   address->protocol);
 }
 
-/* ---- the call
- * -----------------------------------------------------------------------------------
- */
+/* ---- the call -------------------------------------------------------- */
 
 static size_t take_body(char *bytes, size_t size, size_t count, void *context)
 {
@@ -222,8 +216,7 @@ static struct curl_slist *build_headers(const struct exec_scene *scene,
     const char *name;
     char line[8192];
 
-    json_object_foreach(headers, name, value)
-    {
+    json_object_foreach(headers, name, value) {
         const char *text = json_string_value(value);
         typed = typed || strcasecmp(name, "Content-Type") == 0;
         /* "Name;" is curl's way to send a header without a value. */

@@ -265,9 +265,7 @@ void session_on_bye(struct session *session, const struct wire_msg *msg,
     }
 }
 
-/* ---- leases
- * -------------------------------------------------------------------------------
- */
+/* ---- leases ---------------------------------------------------------- */
 
 void session_renew(struct session *session, int64_t now_ms)
 {

@@ -141,8 +141,7 @@ void holdings_forget(struct holdings *holdings, struct held *held)
     }
 }
 
-/* ---- what became of it
- * ----------------------------------------------------------------- */
+/* ---- what became of it ----------------------------------------------- */
 
 static int load_result(struct held *held)
 {
@@ -260,9 +259,7 @@ uint64_t held_events(const struct held *held)
     return last;
 }
 
-/* ---- orders
- * ------------------------------------------------------------------------------
- */
+/* ---- orders ---------------------------------------------------------- */
 
 static bool order(const struct held *held, enum shepherd_verb verb,
                   int64_t value, const char *reason)

@@ -22,8 +22,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* ---- writing ---------------------------------------------------------------
- */
+/* ---- writing --------------------------------------------------------- */
 
 struct journal_writer {
     int fd;
@@ -39,8 +38,7 @@ int journal_create(int dir_fd, struct journal_writer *ret_writer);
 int journal_append(struct journal_writer *writer, struct wire_msg *msg);
 void journal_close_writer(struct journal_writer *writer);
 
-/* ---- reading ----------------------------------------------------------------
- */
+/* ---- reading --------------------------------------------------------- */
 
 struct journal_reader {
     int fd;       /* -1: closed */

@@ -38,8 +38,7 @@ struct nursery_state { /* in the nursery process */
     struct ward *wards;
 };
 
-/* ---- the nursery process
- * --------------------------------------------------------- */
+/* ---- the nursery process --------------------------------------------- */
 
 static void say(const struct nursery_state *n, const struct nursery_word *word)
 {
@@ -227,8 +226,7 @@ static _Noreturn void be_nursery(struct nursery_state *n)
     }
 }
 
-/* ---- the agent's side
- * -------------------------------------------------------------- */
+/* ---- the agent's side ------------------------------------------------ */
 
 int nursery_start(const struct spool *spool, const struct settings *settings,
                   struct nursery *ret_nursery)

@@ -42,9 +42,7 @@ void session_clear(struct session *session)
     holdings_clear(&session->holdings);
 }
 
-/* ---- ends
- * ------------------------------------------------------------------------------------
- */
+/* ---- ends ------------------------------------------------------------ */
 
 void session_ended(struct session *session, struct held *held)
 {
@@ -106,9 +104,7 @@ void session_leave(struct session *session)
     session->state = SESSION_OFFLINE;
 }
 
-/* ---- RUN
- * --------------------------------------------------------------------------------------
- */
+/* ---- RUN ------------------------------------------------------------- */
 
 static void accept_run(struct session *session, struct held *held,
                        int64_t now_ms)
@@ -310,9 +306,7 @@ void session_on_stall(struct session *session, int64_t now_ms, int64_t stood_ms)
     session->next_try_at = now_ms;
 }
 
-/* ---- messages
- * ------------------------------------------------------------------------------------
- */
+/* ---- messages -------------------------------------------------------- */
 
 static void on_ack(struct session *session, const struct wire_msg *msg)
 {
@@ -411,9 +405,7 @@ static void receive(struct session *session, int64_t now_ms)
     }
 }
 
-/* ---- the turn
- * --------------------------------------------------------------------------------------
- */
+/* ---- the turn -------------------------------------------------------- */
 
 static void keep_time(struct session *session, int64_t now_ms)
 {

@@ -19,8 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- the file
- * --------------------------------------------------------------------- */
+/* ---- the file -------------------------------------------------------- */
 
 struct http_file {
     bool allow_private;
@@ -116,8 +115,7 @@ static void free_file(struct file *file)
         cyaml_free(&config, &file_schema, file, 0);
 }
 
-/* ---- the command line
- * ----------------------------------------------------------------- */
+/* ---- the command line ------------------------------------------------ */
 
 static const char help[] =
     "agent - executes runs for a dispatcher\n"
@@ -203,8 +201,7 @@ static enum settings_answer read_line(int argc, char **argv, struct line *line)
     return SETTINGS_GO;
 }
 
-/* ---- both together
- * ---------------------------------------------------------------------- */
+/* ---- both together --------------------------------------------------- */
 
 void settings_free(struct settings **settings_p)
 {

@@ -73,8 +73,7 @@ static _Noreturn void die(const char *what, int error)
     _exit(1);
 }
 
-/* ---- telling ----------------------------------------------------------------
- */
+/* ---- telling --------------------------------------------------------- */
 
 /* A FIFO that nobody reads, or that is full, is no matter: the agent looks
  * again when this process ends and when it starts. */
@@ -130,8 +129,7 @@ static void tell_dropped(void *context, const char *text, size_t bytes)
     tell_log(&own, text, bytes);
 }
 
-/* ---- nodes
- * ------------------------------------------------------------------- */
+/* ---- nodes ----------------------------------------------------------- */
 
 static void set_node(struct shepherd *s, uint32_t node, const char *error)
 {
@@ -267,8 +265,7 @@ static void reap(struct shepherd *s, int64_t now)
     s->empty = pid < 0 && errno == ECHILD;
 }
 
-/* ---- stopping
- * ---------------------------------------------------------------- */
+/* ---- stopping -------------------------------------------------------- */
 
 static void stop(struct shepherd *s, enum wire_outcome outcome, int64_t now,
                  int64_t grace_ms, const char *error)
@@ -402,8 +399,7 @@ static void read_signals(struct shepherd *s, int64_t now)
                  "this machine told the run's shepherd to stop (SIGTERM)");
 }
 
-/* ---- the loop
- * ------------------------------------------------------------------ */
+/* ---- the loop -------------------------------------------------------- */
 
 static void earlier(int64_t *at, int64_t candidate)
 {
@@ -520,8 +516,7 @@ static void walk_plan(struct shepherd *s)
     }
 }
 
-/* ---- beginning and end
- * ---------------------------------------------------------- */
+/* ---- beginning and end ----------------------------------------------- */
 
 static char *text_of(struct wire_bytes bytes)
 {

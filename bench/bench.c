@@ -34,7 +34,7 @@
 enum {
     BEATS = 1024, /* remembered: more than can be on the way */
     SLOTS = 256,  /* of the no-op agent, and the pool's limit */
-    CLIENTS = 4,  /* HTTP connections of the paced load */
+    CLIENTS = 16, /* HTTP connections of the paced load: enough for a group */
     RATE = 1000,  /* runs a second of the paced load */
     PACED_RUNS = 10000,
     FLOOD_RUNS = 30000,
@@ -74,8 +74,7 @@ static void sleep_until(uint64_t ns)
         continue;
 }
 
-/* ---- samples
- * ------------------------------------------------------------------ */
+/* ---- samples --------------------------------------------------------- */
 
 struct samples {
     uint64_t *ns;
@@ -108,8 +107,7 @@ static double percentile_us(struct samples *s, double p)
     return (double)s->ns[(size_t)((double)(s->count - 1) * p)] / 1000.0;
 }
 
-/* ---- the machine's own limits
- * ---------------------------------------------------- */
+/* ---- the machine's own limits ---------------------------------------- */
 
 static double limit_commit_us(void)
 {
@@ -183,8 +181,7 @@ static double limit_round_trip_us(void *context)
     return us;
 }
 
-/* ---- classify and route alone
- * ------------------------------------------------------- */
+/* ---- classify and route alone ---------------------------------------- */
 
 static double decide_ns(void)
 {
@@ -233,8 +230,7 @@ static double decide_ns(void)
     return ns;
 }
 
-/* ---- the broker
- * ---------------------------------------------------------------------- */
+/* ---- the broker ------------------------------------------------------ */
 
 static void read_field(const char *line, const char *key, char *to, size_t room)
 {
@@ -329,8 +325,7 @@ static double broker_cpu_s(void)
     return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
 }
 
-/* ---- the no-op agent
- * -------------------------------------------------------------------- */
+/* ---- the no-op agent ------------------------------------------------- */
 
 struct started { /* what was accepted, by beat */
     struct wire_id run;
@@ -481,9 +476,7 @@ static void *noop_agent(void *context)
     return NULL;
 }
 
-/* ---- clients
- * -------------------------------------------------------------------------------
- */
+/* ---- clients --------------------------------------------------------- */
 
 static size_t swallow(const void *data, size_t size, size_t count,
                       void *context)
@@ -612,9 +605,7 @@ static void run_clients(void *(*client)(void *))
         pthread_join(threads[i], NULL);
 }
 
-/* ---- the parts
- * ---------------------------------------------------------------------------
- */
+/* ---- the parts ------------------------------------------------------- */
 
 static void bench_latency(double commit_us, double trip_us)
 {

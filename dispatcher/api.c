@@ -2,6 +2,7 @@
 
 #include "dispatcher/front_ask.h"
 #include "dispatcher/log.h"
+#include "policy/text.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -79,6 +80,15 @@ void answer_invalid(struct call *call, const struct problems *problems,
                         problem_json(PROBLEM_INVALID, detail, hint, problems));
 }
 
+bool answered_invalid(struct call *call, struct problems *problems)
+{
+    if (!problems_any(problems))
+        return false;
+    answer_invalid(call, problems, NULL);
+    problems_clear(problems);
+    return true;
+}
+
 void answer_no_memory(struct call *call)
 {
     struct http_reply reply = {.status = 503, .close = true};
@@ -97,57 +107,15 @@ void answer_store_error(struct call *call, int error)
 
 /* ---- names that are nearly right ---------------------------------------- */
 
-enum { NEAR_MAX = 64 };
-
-/* Optimal string alignment: insertions, deletions, replacements and swaps of
- * neighbours. */
-static unsigned distance(const char *a, size_t a_len, const char *b,
-                         size_t b_len)
-{
-    unsigned rows[3][NEAR_MAX + 1];
-    unsigned *before = rows[0], *last = rows[1], *row = rows[2];
-
-    for (unsigned j = 0; j <= b_len; j++)
-        last[j] = j;
-    for (unsigned i = 1; i <= a_len; i++) {
-        unsigned *swap = before;
-
-        row[0] = i;
-        for (unsigned j = 1; j <= b_len; j++) {
-            unsigned cost = a[i - 1] != b[j - 1];
-            unsigned best = last[j - 1] + cost;
-
-            if (last[j] + 1 < best)
-                best = last[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] &&
-                a[i - 2] == b[j - 1] && before[j - 2] + 1 < best)
-                best = before[j - 2] + 1;
-            row[j] = best;
-        }
-        before = last;
-        last = row;
-        row = swap;
-    }
-    return last[b_len];
-}
-
 const char *nearest(const char *name, const char *const *names, size_t count)
 {
     size_t length = strlen(name);
-    unsigned best = (unsigned)(length < 4 ? 1 : length < 9 ? 2 : 3) + 1;
+    size_t best = (length < 4 ? 1 : length < 9 ? 2 : 3) + 1;
     const char *found = NULL;
 
-    if (length > NEAR_MAX)
-        return NULL;
     for (size_t i = 0; i < count; i++) {
-        size_t other = strlen(names[i]);
-        unsigned d;
+        size_t d = text_distance(name, names[i], false);
 
-        if (other > NEAR_MAX)
-            continue;
-        d = distance(name, length, names[i], other);
         if (d < best) {
             best = d;
             found = names[i];

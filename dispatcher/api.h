@@ -87,6 +87,8 @@ void answer_problem(struct call *call, enum problem_code code,
 /* hint may be NULL. problems are borrowed. */
 void answer_invalid(struct call *call, const struct problems *problems,
                     const char *hint);
+/* With problems: answers with them and clears them. */
+bool answered_invalid(struct call *call, struct problems *problems);
 void answer_no_memory(struct call *call);
 
 /* The value of a query parameter, NULL when it was not sent. */

@@ -118,11 +118,8 @@ static void agent_verb(struct call *call, enum pool_verb verb)
     }
     if (call->body)
         fields_read(verb_fields, 1, &reason, call->body, "", &problems);
-    if (problems_any(&problems)) {
-        answer_invalid(call, &problems, NULL);
-        problems_clear(&problems);
+    if (answered_invalid(call, &problems))
         return;
-    }
     exchange = ask_new(call, ASK_AGENT_VERB, reason);
     if (exchange) {
         memcpy(exchange->name, call->args[0], strlen(call->args[0]) + 1);

@@ -59,8 +59,7 @@ void fields_read(const struct field *fields, size_t count, void *target,
         problems_add(problems, pointer, "type", "This must be an object.");
         return;
     }
-    json_object_foreach(object, key, value)
-    {
+    json_object_foreach(object, key, value) {
         const struct field *field = find(fields, count, key);
 
         pointer_to(pointer, key, at);

@@ -179,6 +179,7 @@ static json_t *broker_json(const struct board *board)
              json_real((double)board->store_permille / 10));
     json_set(o, "late_messages", json_count(board->late_messages));
     json_set(o, "refused_messages", json_count(board->refused_messages));
+    json_set(o, "malformed_frames", json_count(board->bad_frames));
     return o;
 }
 

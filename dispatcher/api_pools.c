@@ -176,11 +176,8 @@ static void pool_verb(struct call *call, enum pool_verb verb)
     if (call->body)
         fields_read(verb_fields, sizeof verb_fields / sizeof *verb_fields,
                     &body, call->body, "", &problems);
-    if (problems_any(&problems)) {
-        answer_invalid(call, &problems, NULL);
-        problems_clear(&problems);
+    if (answered_invalid(call, &problems))
         return;
-    }
     exchange = ask_new(call, ASK_POOL_VERB, body.reason);
     if (exchange) {
         snprintf(exchange->name, sizeof exchange->name, "%s", pool);
@@ -387,11 +384,8 @@ void api_pool_set(struct call *call)
         problems_add(&problems, "", "empty",
                      "Nothing is to be changed: send concurrency_limit, "
                      "max_size, waiting_max, fallback or reset.");
-    if (problems_any(&problems)) {
-        answer_invalid(call, &problems, NULL);
-        problems_clear(&problems);
+    if (answered_invalid(call, &problems))
         return;
-    }
     exchange = ask_new(call, ASK_POOL_SET, patch.reason);
     if (exchange) {
         snprintf(exchange->name, sizeof exchange->name, "%s", pool);

@@ -455,11 +455,8 @@ void api_run_cancel(struct call *call)
         return;
     if (call->body)
         fields_read(cancel_fields, 1, &body, call->body, "", &problems);
-    if (problems_any(&problems)) {
-        answer_invalid(call, &problems, NULL);
-        problems_clear(&problems);
+    if (answered_invalid(call, &problems))
         return;
-    }
     exchange = ask_new(call, ASK_CANCEL, body.reason);
     if (exchange)
         exchange->run = id;

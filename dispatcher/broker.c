@@ -62,8 +62,7 @@ static int64_t now_unix_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* ---- the front's asks
- * --------------------------------------------------------- */
+/* ---- the front's asks ------------------------------------------------ */
 
 /* Takes it; it goes back to the front after the commit. */
 static int keep_answer(struct broker *b, struct exchange *x)
@@ -174,6 +173,8 @@ static void look(struct broker *b, struct exchange *x)
         if (x->status == 0)
             x->status =
                 ledger_board(b->ledger, now_ms(), now_unix_ms(), &x->board);
+        if (x->status == 0)
+            x->board->bad_frames = roster_counts(b->roster)->frames_bad;
         return;
     case ASK_CANCEL:
     case EXCHANGE_ENDED:
@@ -213,8 +214,7 @@ static void send_answers(struct broker *b)
     b->answer_count -= sent;
 }
 
-/* ---- effects
- * --------------------------------------------------------------------- */
+/* ---- effects --------------------------------------------------------- */
 
 static enum log_level level_of(const char *word)
 {
@@ -282,8 +282,7 @@ static int release(struct broker *b, size_t asked)
     return err;
 }
 
-/* ---- the loop
- * ----------------------------------------------------------------------- */
+/* ---- the loop -------------------------------------------------------- */
 
 static void on_signal(struct broker *b, int signal_fd)
 {
@@ -379,8 +378,7 @@ int broker_run(struct broker *b, int signal_fd)
     return err;
 }
 
-/* ---- making and freeing
- * ---------------------------------------------------------------- */
+/* ---- making and freeing ---------------------------------------------- */
 
 int broker_new(const struct config *config, struct store *store,
                void *zmq_context, const char *endpoint,

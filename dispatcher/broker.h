@@ -14,7 +14,8 @@ struct broker;
 
 /* Opens the ledger over the store, binds config->agents and the inproc
  * endpoint the front connects to. config, store and context are borrowed until
- * broker_free(). -EADDRINUSE, -EINVAL, ...: ret_why says what and what to do. */
+ * broker_free(). -EADDRINUSE, -EINVAL, ...: ret_why says what, and what to do
+ * about it. */
 int broker_new(const struct config *config, struct store *store,
                void *zmq_context, const char *endpoint,
                struct broker **ret_broker, char ret_why[STORE_WHY_MAX]);

@@ -1,6 +1,7 @@
 /* config_problems.c - what is wrong with a configuration file, collected and
  * printed; see config_file.h */
 #include "dispatcher/config_file.h"
+#include "policy/text.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -77,34 +78,7 @@ void config_problems_clear(struct config_problems *problems)
 
 /* ---- did you mean ------------------------------------------------------ */
 
-enum { WORD_MAX = 32, KNOWN_MAX = 200 };
-
-/* Optimal string alignment distance of two short words. */
-static size_t distance(const char *a, const char *b)
-{
-    size_t la = strlen(a), lb = strlen(b);
-    if (la >= WORD_MAX || lb >= WORD_MAX)
-        return WORD_MAX;
-    size_t d[WORD_MAX][WORD_MAX];
-    for (size_t i = 0; i <= la; i++)
-        d[i][0] = i;
-    for (size_t j = 0; j <= lb; j++)
-        d[0][j] = j;
-    for (size_t i = 1; i <= la; i++) {
-        for (size_t j = 1; j <= lb; j++) {
-            size_t best = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
-            if (d[i - 1][j] + 1 < best)
-                best = d[i - 1][j] + 1;
-            if (d[i][j - 1] + 1 < best)
-                best = d[i][j - 1] + 1;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] &&
-                a[i - 2] == b[j - 1] && d[i - 2][j - 2] + 1 < best)
-                best = d[i - 2][j - 2] + 1;
-            d[i][j] = best;
-        }
-    }
-    return d[la][lb];
-}
+enum { KNOWN_MAX = 200 };
 
 /* NULL when nothing is near. */
 static const char *nearest_key(const struct config_key *keys, const char *name)
@@ -112,7 +86,7 @@ static const char *nearest_key(const struct config_key *keys, const char *name)
     const char *best = NULL;
     size_t best_distance = strlen(name) / 3 + 2;
     for (const struct config_key *key = keys; key->name != NULL; key++) {
-        size_t d = distance(name, key->name);
+        size_t d = text_distance(name, key->name, false);
         if (d < best_distance) {
             best = key->name;
             best_distance = d;

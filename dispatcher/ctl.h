@@ -92,6 +92,10 @@ int ctl_connect(struct ctl *ctl);
  * with a JSON object or array, or an exit code and nothing to free. */
 int ctl_call(struct ctl *ctl, const struct client_call *call,
              struct client_answer *ret);
+/* ctl_call(), and its answer: with --json as it came, else by show(). */
+int ctl_call_shown(struct ctl *ctl, const struct client_call *call,
+                   void (*show)(const struct screen *screen,
+                                const json_t *body));
 /* What ctl_call() does with an answer that is a refusal: said, and its code. */
 int ctl_refused(struct ctl *ctl, const struct client_answer *answer);
 /* Prints the answer unchanged but for white space; on a terminal what could

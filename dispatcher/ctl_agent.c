@@ -76,17 +76,8 @@ int ctl_cmd_agent_show(struct ctl *ctl)
 {
     const struct client_call call = {.path = "/api/v1/workers/agents/{}",
                                      .texts = {ctl->args[0]}};
-    struct client_answer answer = {0};
-    int code = ctl_call(ctl, &call, &answer);
 
-    if (code)
-        return code;
-    if (ctl->json)
-        ctl_print_json(&ctl->out, answer.text, answer.bytes);
-    else
-        show_agent(&ctl->out, answer.body);
-    client_answer_clear(&answer);
-    return EXIT_OK;
+    return ctl_call_shown(ctl, &call, show_agent);
 }
 
 int ctl_cmd_agent_verb(struct ctl *ctl)

@@ -1,5 +1,6 @@
 /* ctl_args.c - see ctl.h: from argv to a command with its options */
 #include "dispatcher/ctl.h"
+#include "policy/text.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -61,41 +62,9 @@ int ctl_fail(const struct ctl *ctl, int code, const char *fmt, ...)
 
 /* ---- did you mean ------------------------------------------------------ */
 
-enum { WORD_MAX = 48 };
-
 static size_t least(size_t a, size_t b)
 {
     return a < b ? a : b;
-}
-
-/* Edits (insert, delete, replace, swap of neighbours) from a to b. */
-static size_t distance(const char *a, const char *b)
-{
-    size_t rows[3][WORD_MAX + 1];
-    size_t a_len = strlen(a);
-    size_t b_len = strlen(b);
-
-    if (a_len > WORD_MAX || b_len > WORD_MAX)
-        return WORD_MAX;
-    size_t *above2 = rows[0];
-    size_t *above = rows[1];
-    size_t *row = rows[2];
-    for (size_t j = 0; j <= b_len; j++)
-        above2[j] = above[j] = j;
-    for (size_t i = 1; i <= a_len; i++) {
-        row[0] = i;
-        for (size_t j = 1; j <= b_len; j++) {
-            size_t change = above[j - 1] + (a[i - 1] != b[j - 1]);
-            row[j] = least(change, 1 + least(above[j], row[j - 1]));
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                row[j] = least(row[j], above2[j - 2] + 1);
-        }
-        size_t *spare = above2;
-        above2 = above;
-        above = row;
-        row = spare;
-    }
-    return above[b_len];
 }
 
 const char *ctl_nearest(const char *word, const char *const words[],
@@ -105,7 +74,8 @@ const char *ctl_nearest(const char *word, const char *const words[],
     size_t best_distance = strlen(word) / 3 + 1;
 
     for (size_t i = 0; i < count; i++) {
-        size_t away = distance(word, words[i]);
+        assert(words[i]);
+        size_t away = text_distance(word, words[i], false);
         bool begins =
             strlen(word) >= 2 && strncmp(word, words[i], strlen(word)) == 0;
         if (begins && away > 1)
@@ -449,9 +419,7 @@ int ctl_parse(struct ctl *ctl, int argc, char *const argv[])
     return check_arity(ctl);
 }
 
-/* ---- help
- * ---------------------------------------------------------------------------
- */
+/* ---- help -------------------------------------------------------------- */
 
 static void help_options(const struct screen *screen,
                          const struct ctl_option *options)

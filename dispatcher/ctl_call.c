@@ -82,6 +82,23 @@ int ctl_call(struct ctl *ctl, const struct client_call *call,
     return 0;
 }
 
+int ctl_call_shown(struct ctl *ctl, const struct client_call *call,
+                   void (*show)(const struct screen *screen,
+                                const json_t *body))
+{
+    struct client_answer answer = {0};
+    int code = ctl_call(ctl, call, &answer);
+
+    if (code)
+        return code;
+    if (ctl->json)
+        ctl_print_json(&ctl->out, answer.text, answer.bytes);
+    else
+        show(&ctl->out, answer.body);
+    client_answer_clear(&answer);
+    return EXIT_OK;
+}
+
 /* ---- JSON as it came --------------------------------------------------- */
 
 static void put_string(FILE *out, const char *text, size_t bytes, bool tty)

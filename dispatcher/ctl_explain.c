@@ -434,17 +434,7 @@ int ctl_cmd_explain(struct ctl *ctl)
     char id[CTL_RUN_ID_TEXT];
     struct client_call call = {.path = "/api/v1/runs/{}/explain",
                                .texts = {id}};
-    struct client_answer answer = {0};
     int code = ctl_run_id(ctl, ctl->args[0], id);
 
-    if (code == 0)
-        code = ctl_call(ctl, &call, &answer);
-    if (code)
-        return code;
-    if (ctl->json)
-        ctl_print_json(&ctl->out, answer.text, answer.bytes);
-    else
-        ctl_show_explain(&ctl->out, answer.body);
-    client_answer_clear(&answer);
-    return EXIT_OK;
+    return code ? code : ctl_call_shown(ctl, &call, ctl_show_explain);
 }

@@ -8,20 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void show_pools(const struct screen *screen, const json_t *answer)
+{
+    board_show_pools(screen, pick(answer, "items"), 0);
+}
+
 int ctl_cmd_pool_list(struct ctl *ctl)
 {
     const struct client_call call = {.path = "/api/v1/workers/pools"};
-    struct client_answer answer = {0};
-    int code = ctl_call(ctl, &call, &answer);
 
-    if (code)
-        return code;
-    if (ctl->json)
-        ctl_print_json(&ctl->out, answer.text, answer.bytes);
-    else
-        board_show_pools(&ctl->out, pick(answer.body, "items"), 0);
-    client_answer_clear(&answer);
-    return EXIT_OK;
+    return ctl_call_shown(ctl, &call, show_pools);
 }
 
 /* ---- one pool ---------------------------------------------------------- */
@@ -174,17 +170,8 @@ int ctl_cmd_pool_status(struct ctl *ctl)
 {
     const struct client_call call = {.path = "/api/v1/workers/pools/{}/status",
                                      .texts = {ctl->args[0]}};
-    struct client_answer answer = {0};
-    int code = ctl_call(ctl, &call, &answer);
 
-    if (code)
-        return code;
-    if (ctl->json)
-        ctl_print_json(&ctl->out, answer.text, answer.bytes);
-    else
-        show_pool(&ctl->out, answer.body);
-    client_answer_clear(&answer);
-    return EXIT_OK;
+    return ctl_call_shown(ctl, &call, show_pool);
 }
 
 /* ---- changing it ------------------------------------------------------- */

@@ -104,9 +104,7 @@ const char *ctl_pool_of(const json_t *run)
     return pick_text(run, "work_pool|wanted_pool", "");
 }
 
-/* ---- ps
- * ---------------------------------------------------------------------------
- */
+/* ---- ps ---------------------------------------------------------------- */
 
 static const struct table_column ps_columns[] = {
     {.head = "RUN"},
@@ -332,17 +330,7 @@ int ctl_cmd_show(struct ctl *ctl)
 {
     char id[CTL_RUN_ID_TEXT];
     struct client_call call = {.path = "/api/v1/runs/{}", .texts = {id}};
-    struct client_answer answer = {0};
     int code = ctl_run_id(ctl, ctl->args[0], id);
 
-    if (code == 0)
-        code = ctl_call(ctl, &call, &answer);
-    if (code)
-        return code;
-    if (ctl->json)
-        ctl_print_json(&ctl->out, answer.text, answer.bytes);
-    else
-        show_run(&ctl->out, answer.body);
-    client_answer_clear(&answer);
-    return EXIT_OK;
+    return code ? code : ctl_call_shown(ctl, &call, show_run);
 }

@@ -208,9 +208,7 @@ static void show_end(struct ctl *ctl, const json_t *run)
     free(took);
 }
 
-/* ---- looking
- * ---------------------------------------------------------------------------
- */
+/* ---- looking ----------------------------------------------------------- */
 
 /* A call that failed on the way: 0 to try again, else an exit code. */
 static int be_patient(struct watch *watch, int error)

@@ -6,6 +6,7 @@
 
 int main(int argc, char *argv[])
 {
+    static char version[] = "version";
     struct ctl ctl = {0};
     int code = 0;
 
@@ -14,7 +15,7 @@ int main(int argc, char *argv[])
     screen_init(&ctl.err, stderr, COLOUR_AUTO);
     (void)signal(SIGPIPE, SIG_DFL); /* `dispatchctl ps | head` ends quietly */
     if (argc == 2 && strcmp(argv[1], "--version") == 0)
-        argv[1] = (char[]){"version"};
+        argv[1] = version;
     code = ctl_parse(&ctl, argc, argv);
     if (code == 0 && ctl.command && ctl.help)
         ctl_help_command(&ctl.out, ctl.command);

@@ -17,8 +17,7 @@
 
 #define MONITOR_ENDPOINT "inproc://roster-monitor"
 
-/* ---- sessions
- * ------------------------------------------------------------------- */
+/* ---- sessions -------------------------------------------------------- */
 
 static int route_matches(const struct index_entry *entry, const void *key,
                          size_t key_bytes)
@@ -111,8 +110,7 @@ struct session *session_begin(struct roster *r, const void *route,
     return s;
 }
 
-/* ---- gathering
- * ------------------------------------------------------------------------ */
+/* ---- gathering ------------------------------------------------------- */
 
 /* -EAGAIN: no event. */
 static int next_event(struct roster *r, uint16_t *ret_event, int *ret_fd)
@@ -242,9 +240,7 @@ int roster_gather(struct roster *r, struct ledger *l, int budget)
     return err;
 }
 
-/* ---- opening
- * -----------------------------------------------------------------------------
- */
+/* ---- opening --------------------------------------------------------- */
 
 static bool set_options(void *socket)
 {

@@ -56,7 +56,7 @@ struct frame { /* what has arrived, from whom */
     int fd;
 };
 
-/* ---- roster.c ------------------------------------------------------------ */
+/* ---- roster.c -------------------------------------------------------- */
 
 struct session *session_by_route(const struct roster *r, const void *route,
                                  size_t len);
@@ -66,7 +66,7 @@ struct session *session_begin(struct roster *r, const void *route,
                               size_t route_len, int fd);
 void session_end(struct roster *r, struct session *s);
 
-/* ---- roster_out.c -------------------------------------------------------- */
+/* ---- roster_out.c ---------------------------------------------------- */
 
 /* 0, or -EHOSTUNREACH (gone), -EAGAIN (it stopped reading), -ENOMEM, or what
  * wire_pack() says. */
@@ -75,7 +75,7 @@ int roster_post(struct roster *r, const void *route, size_t route_len,
 void roster_say_bye(struct roster *r, const void *route, size_t route_len,
                     enum wire_bye code, const char *text);
 
-/* ---- roster_in.c --------------------------------------------------------- */
+/* ---- roster_in.c ----------------------------------------------------- */
 
 /* One frame into the ledger; what is wrong with it is counted and answered. */
 int roster_take(struct roster *r, struct ledger *ledger,

@@ -144,8 +144,7 @@ enum wait_reason route_reason(enum route_verdict verdict)
     return verdicts[verdict].reason;
 }
 
-/* ---- one pool --------------------------------------------------------------
- */
+/* ---- one pool -------------------------------------------------------- */
 
 /* What no change of load can mend: ROUTE_TAKE when nothing of it applies. */
 static enum route_verdict check_fixed(const struct route_hop *hop,
@@ -215,8 +214,7 @@ bool route_possible(const struct route_hop *hop, bool is_wanted,
                        fallback_forbidden) == ROUTE_TAKE;
 }
 
-/* ---- the record ------------------------------------------------------------
- */
+/* ---- the record ------------------------------------------------------ */
 
 static void explain_sizes(const char *fmt_before, int64_t size,
                           const char *fmt_between, int64_t limit, char *why)

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 static bool is_continuation(char c)
 {
@@ -104,4 +105,37 @@ void text_size_pair(int64_t a, int64_t b, char ret_a[SIZE_TEXT_MAX],
         snprintf(ret_a, SIZE_TEXT_MAX, "%lld bytes", (long long)a);
         snprintf(ret_b, SIZE_TEXT_MAX, "%lld bytes", (long long)b);
     }
+}
+
+/* Optimal string alignment, of which three rows are kept. */
+size_t text_distance(const char *a, const char *b, bool any_case)
+{
+    int (*differ)(const char *, const char *, size_t) =
+        any_case ? strncasecmp : strncmp;
+    size_t rows[3][TEXT_WORD_MAX + 1];
+    size_t a_len = strlen(a);
+    size_t b_len = strlen(b);
+    if (a_len > TEXT_WORD_MAX || b_len > TEXT_WORD_MAX)
+        return SIZE_MAX;
+
+    for (size_t j = 0; j <= b_len; j++)
+        rows[0][j] = j;
+    for (size_t i = 1; i <= a_len; i++) {
+        size_t *row = rows[i % 3];
+        const size_t *above = rows[(i + 2) % 3];
+        const size_t *above2 = rows[(i + 1) % 3];
+        row[0] = i;
+        for (size_t j = 1; j <= b_len; j++) {
+            size_t best = above[j - 1] + (differ(&a[i - 1], &b[j - 1], 1) != 0);
+            if (above[j] + 1 < best)
+                best = above[j] + 1;
+            if (row[j - 1] + 1 < best)
+                best = row[j - 1] + 1;
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] &&
+                a[i - 2] == b[j - 1] && above2[j - 2] + 1 < best)
+                best = above2[j - 2] + 1;
+            row[j] = best;
+        }
+    }
+    return rows[a_len % 3][b_len];
 }

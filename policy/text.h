@@ -1,5 +1,6 @@
 /*
- * text.h - small bounded sentences: what the decisions say about themselves.
+ * text.h - small bounded sentences: what the decisions say about themselves;
+ * and how far apart two words are, for "did you mean".
  *
  * Memory:  the caller's buffer; always NUL-terminated.
  * Threads: none; pure.
@@ -32,5 +33,11 @@ size_t text_utf8_len(const char *text, size_t bytes);
 
 /* Ends the text before a character that a cut left incomplete. */
 void text_trim_cut(char *text, size_t bytes);
+
+/* Edits (insert, delete, replace, swap of neighbours) from one word to the
+ * other; any_case: replacing a letter by the same in the other case is none.
+ * SIZE_MAX: one of them is longer than TEXT_WORD_MAX bytes. */
+enum { TEXT_WORD_MAX = 64 };
+size_t text_distance(const char *a, const char *b, bool any_case);
 
 #endif

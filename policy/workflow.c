@@ -18,8 +18,7 @@ const struct workflow_limits workflow_limits_default = {
     .edges_max = WORKFLOW_EDGES_MAX,
 };
 
-/* ---- arena -----------------------------------------------------------------
- */
+/* ---- arena ----------------------------------------------------------- */
 
 enum { BLOCK_BYTES = 16 * 1024 };
 

@@ -294,44 +294,12 @@ char *build_dump(struct build *b, const json_t *value)
 
 enum { GUESS_WORD_MAX = 31 };
 
-/* Edits (insert, delete, replace, swap neighbours) between two short words,
- * without regard to case. */
-static size_t edit_distance(const char *a, const char *b)
-{
-    size_t rows[3][GUESS_WORD_MAX + 1];
-    size_t a_len = strlen(a);
-    size_t b_len = strlen(b);
-    assert(a_len <= GUESS_WORD_MAX && b_len <= GUESS_WORD_MAX);
-
-    for (size_t j = 0; j <= b_len; j++)
-        rows[0][j] = j;
-    for (size_t i = 1; i <= a_len; i++) {
-        size_t *row = rows[i % 3];
-        const size_t *above = rows[(i + 2) % 3];
-        const size_t *above2 = rows[(i + 1) % 3];
-        row[0] = i;
-        for (size_t j = 1; j <= b_len; j++) {
-            size_t best =
-                above[j - 1] + (strncasecmp(&a[i - 1], &b[j - 1], 1) != 0);
-            if (above[j] + 1 < best)
-                best = above[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] &&
-                a[i - 2] == b[j - 1] && above2[j - 2] + 1 < best)
-                best = above2[j - 2] + 1;
-            row[j] = best;
-        }
-    }
-    return rows[a_len % 3][b_len];
-}
-
 void guess_try(struct guess *guess, const char *candidate)
 {
     size_t word_len = strlen(guess->word);
     if (word_len > GUESS_WORD_MAX || strlen(candidate) > GUESS_WORD_MAX)
         return;
-    size_t distance = edit_distance(guess->word, candidate);
+    size_t distance = text_distance(guess->word, candidate, true);
     size_t near = word_len <= 3 ? 1 : word_len <= 6 ? 2 : 3;
     if (distance > near || (guess->best && distance >= guess->distance))
         return;
@@ -521,6 +489,17 @@ void build_room_edges(struct build *b, size_t count, const char *pointer)
     wf->edges = workflow_alloc(wf, count * sizeof *wf->edges);
     b->edge_room = wf->edges != NULL ? count : 0;
     b->no_memory = b->no_memory || wf->edges == NULL;
+}
+
+char *build_node_id(struct build *b, const json_t *object, const char *pointer)
+{
+    const json_t *id = json_object_get(object, "id");
+    if (id == NULL) {
+        problems_add(b->problems, pointer, "missing_field",
+                     "a node needs \"id\"");
+        return NULL;
+    }
+    return build_text(b, id, pointer_key(b, pointer, "id"), WORKFLOW_NAME_MAX);
 }
 
 struct node *build_node(struct build *b, char *id, const char *pointer)

@@ -98,6 +98,9 @@ void build_foreign_head(struct build *b, const json_t *document);
 void build_room_nodes(struct build *b, size_t count, const char *pointer);
 void build_room_edges(struct build *b, size_t count, const char *pointer);
 
+/* The "id" of a node's object at pointer. NULL and a problem: it has none. */
+char *build_node_id(struct build *b, const json_t *object, const char *pointer);
+
 /* Adds a node; id and pointer live in the arena. NULL when it cannot be
  * added, which is reported. */
 struct node *build_node(struct build *b, char *id, const char *pointer);

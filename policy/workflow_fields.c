@@ -263,8 +263,7 @@ static void check_env(struct build *b, json_t *value, const char *pointer)
         build_wrong_type(b, value, pointer, "an object of strings");
         return;
     }
-    json_object_foreach(value, key, item)
-    {
+    json_object_foreach(value, key, item) {
         total += strlen(key) + json_string_length(item) + 2;
         const char *at = pointer_key(b, pointer, key);
         if (key[0] == '\0' || strchr(key, '=') != NULL)
@@ -334,8 +333,7 @@ static void check_headers(struct build *b, json_t *value, const char *pointer)
     }
     if (json_object_size(value) > HEADERS_MAX)
         bad_value(b, pointer, "there are more than 100 headers");
-    json_object_foreach(value, key, item)
-    {
+    json_object_foreach(value, key, item) {
         const char *at = pointer_key(b, pointer, key);
         if (!is_token(key))
             bad_value(b, at, "this is not the name of a header");
@@ -530,8 +528,7 @@ void build_fields(struct build *b, struct node *node, json_t *fields,
     json_t *config = json_object();
     json_t *rest = json_object();
 
-    json_object_foreach(fields, field, value)
-    {
+    json_object_foreach(fields, field, value) {
         if (!contains(skip, field))
             take_field(b, node, field, value, base, foreign, config, rest);
     }

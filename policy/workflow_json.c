@@ -52,14 +52,7 @@ static void read_node(struct build *b, json_t *object, const char *pointer)
         b->wf->incomplete = true;
         return;
     }
-    const json_t *id_value = json_object_get(object, "id");
-    char *id = NULL;
-    if (id_value == NULL)
-        problems_add(b->problems, pointer, "missing_field",
-                     "a node needs \"id\"");
-    else
-        id = build_text(b, id_value, pointer_key(b, pointer, "id"),
-                        WORKFLOW_NAME_MAX);
+    char *id = build_node_id(b, object, pointer);
 
     /* A node without an id takes no part in the graph, but whatever else is
      * wrong with it is reported all the same. */
@@ -117,8 +110,7 @@ static void read_edge(struct build *b, json_t *object, const char *pointer)
         b->wf->incomplete = true;
         return;
     }
-    json_object_foreach(object, key, value)
-    {
+    json_object_foreach(object, key, value) {
         struct guess guess = {.word = key};
         char buf[GUESS_TEXT_MAX];
         guess_try(&guess, ends[0]);
@@ -215,8 +207,7 @@ void read_neutral(struct build *b, json_t *document)
 
     b->wf->shape = SHAPE_NEUTRAL;
     read_name(b, json_object_get(document, "name"));
-    json_object_foreach(document, key, value)
-    {
+    json_object_foreach(document, key, value) {
         const char *pointer = pointer_key(b, b->wf->pointer, key);
         if (strcmp(key, "id") == 0)
             b->wf->id = build_text(b, value, pointer, WORKFLOW_NAME_MAX);

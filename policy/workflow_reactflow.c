@@ -51,8 +51,7 @@ static size_t survey(struct build *b, struct diagram *diagram)
     size_t i;
     const json_t *item;
 
-    json_array_foreach(diagram->nodes, i, item)
-    {
+    json_array_foreach(diagram->nodes, i, item) {
         if (is_scenery(item))
             add_member(b, diagram->scenery, json_object_get(item, "id"));
         else if (is_hidden(item))
@@ -60,8 +59,7 @@ static size_t survey(struct build *b, struct diagram *diagram)
         else
             counted++;
     }
-    json_array_foreach(diagram->edges, i, item)
-    {
+    json_array_foreach(diagram->edges, i, item) {
         if (!is_member(diagram->scenery, json_object_get(item, "source")))
             add_member(b, diagram->targets, json_object_get(item, "target"));
     }
@@ -75,8 +73,7 @@ static json_t *without_blanks(struct build *b, json_t *config)
     const char *key;
     json_t *value;
 
-    json_object_foreach(config, key, value)
-    {
+    json_object_foreach(config, key, value) {
         bool blank = json_is_null(value) ||
                      (json_is_string(value) && json_string_length(value) == 0);
         if (!blank && json_object_set(filled, key, value) != 0)
@@ -153,14 +150,7 @@ static void read_node(struct build *b, const struct diagram *diagram,
         b->wf->incomplete = true;
         return;
     }
-    const json_t *id_value = json_object_get(object, "id");
-    char *id = NULL;
-    if (id_value == NULL)
-        problems_add(b->problems, pointer, "missing_field",
-                     "a node needs \"id\"");
-    else
-        id = build_text(b, id_value, pointer_key(b, pointer, "id"),
-                        WORKFLOW_NAME_MAX);
+    char *id = build_node_id(b, object, pointer);
 
     struct node nameless = {.id = id};
     struct node *node = build_node(b, id, pointer);
@@ -238,8 +228,7 @@ static void read_diagram(struct build *b, const json_t *object, const char *at)
         b->no_memory = true;
     } else {
         build_room_nodes(b, survey(b, &diagram), diagram.nodes_at);
-        json_array_foreach(diagram.nodes, i, item)
-        {
+        json_array_foreach(diagram.nodes, i, item) {
             if (b->nodes_unread)
                 break;
             if (!is_scenery(item) && !is_hidden(item))
@@ -248,8 +237,7 @@ static void read_diagram(struct build *b, const json_t *object, const char *at)
         }
         build_index(b);
         build_room_edges(b, json_array_size(diagram.edges), diagram.edges_at);
-        json_array_foreach(diagram.edges, i, item)
-        {
+        json_array_foreach(diagram.edges, i, item) {
             if (b->too_many_edges)
                 break;
             read_edge(b, &diagram, item, pointer_index(b, diagram.edges_at, i));

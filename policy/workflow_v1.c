@@ -82,9 +82,7 @@ static bool is_written(const struct v1 *v1, const char *id, const json_t *node)
            !is_source_only(node);
 }
 
-/* ---- nodes
- * ---------------------------------------------------------------------------
- */
+/* ---- nodes ----------------------------------------------------------- */
 
 static void put(struct build *b, json_t *object, const char *key, json_t *value)
 {
@@ -205,16 +203,14 @@ static void read_dependencies(struct build *b, const struct v1 *v1)
     json_t *parents;
     size_t count = 0;
 
-    json_object_foreach(v1->parents, child, parents)
-    {
+    json_object_foreach(v1->parents, child, parents) {
         if (strcmp(child, reserved_key) != 0)
             count += json_array_size(parents);
     }
     build_room_edges(b, count, v1->parents_at);
     if (b->too_many_edges)
         return;
-    json_object_foreach(v1->parents, child, parents)
-    {
+    json_object_foreach(v1->parents, child, parents) {
         uint32_t target;
         uint32_t source;
         size_t i;
@@ -234,8 +230,7 @@ static void read_dependencies(struct build *b, const struct v1 *v1)
             build_wrong_type(b, parents, at, "an array of node ids");
             b->wf->incomplete = true;
         }
-        json_array_foreach(parents, i, parent)
-        {
+        json_array_foreach(parents, i, parent) {
             const char *parent_at = pointer_index(b, at, i);
             if (build_edge_end(b, parent, parent_at, &source))
                 build_edge(b, source, target, parent_at);
@@ -309,8 +304,7 @@ static void infer_edges(struct build *b, const struct v1 *v1)
         b->no_memory = true;
         return;
     }
-    json_object_foreach(v1->map, id, node)
-    {
+    json_object_foreach(v1->map, id, node) {
         const json_t *sequence = json_object_get(node, "sequence");
         struct step step;
         if (!build_find(b, id, &step.node))
@@ -370,8 +364,7 @@ static json_int_t lowest_depth(json_t *map)
     const char *id;
     json_t *node;
     json_int_t lowest = INT64_MAX;
-    json_object_foreach(map, id, node)
-    {
+    json_object_foreach(map, id, node) {
         const json_t *sequence = json_object_get(node, "sequence");
         if (json_is_integer(sequence) && json_integer_value(sequence) < lowest)
             lowest = json_integer_value(sequence);
@@ -398,8 +391,7 @@ void read_connection_v1(struct build *b, json_t *document)
     if (json_is_object(v1.map)) {
         v1.first_depth = lowest_depth(v1.map);
         build_room_nodes(b, json_object_size(v1.map), v1.map_at);
-        json_object_foreach(v1.map, key, node)
-        {
+        json_object_foreach(v1.map, key, node) {
             if (b->nodes_unread)
                 break;
             read_node(b, &v1, key, node);

@@ -31,8 +31,7 @@ enum {
 
 enum timer_kind { TIMER_LEASE, TIMER_RUN, TIMER_POOL, TIMER_GUARD, TIMER_REST };
 
-/* ---- runs
- * -------------------------------------------------------------------- */
+/* ---- runs ------------------------------------------------------------ */
 
 struct need {
     struct index_entry entry; /* in ledger.needs, by text */
@@ -82,8 +81,7 @@ struct fresh {
     bool decided;
 };
 
-/* ---- leases
- * -------------------------------------------------------------------- */
+/* ---- leases ---------------------------------------------------------- */
 
 struct link {
     struct link *prev, *next;
@@ -134,8 +132,7 @@ static inline void list_remove(struct list *list, struct link *link)
     list->count--;
 }
 
-/* ---- pools and agents
- * ------------------------------------------------------------ */
+/* ---- pools and agents ------------------------------------------------ */
 
 struct stopped { /* who stopped it, when, why */
     enum pool_state state;
@@ -209,8 +206,7 @@ struct ledger {
     unsigned store_permille;
 };
 
-/* ---- ledger.c: memory of the turn, effects
- * ------------------------------------- */
+/* ---- ledger.c: memory of the turn, effects --------------------------- */
 
 /* A block freed when the next turn begins. NULL: no memory (and error set). */
 void *turn_alloc(struct ledger *l, size_t bytes);
@@ -226,8 +222,7 @@ uint64_t next_random(struct ledger *l);
 int fail(struct ledger *l, int err); /* keeps the first; returns it */
 void fresh_decide(struct ledger *l, struct fresh *f);
 
-/* ---- ledger_run.c: needs, runs and their moves
- * ----------------------------------- */
+/* ---- ledger_run.c: needs, runs and their moves ----------------------- */
 
 index_match run_matches, need_matches;
 /* A place at the end of the line. */
@@ -238,6 +233,9 @@ int write_run(struct ledger *l, const struct run_id *id,
               const struct run_record *record);
 struct live_run *run_find(const struct ledger *l, const struct run_id *id);
 struct live_run *run_new(struct ledger *l, const struct run_id *id);
+/* What a live run keeps of its origin; wanted is the pool it names. */
+int run_fill(struct ledger *l, struct live_run *run,
+             const struct origin *origin, size_t wanted);
 /* Frees it; it must be in no line, index, timer or lease. run_end() and
  * ledger_close() only mark: the list of dirty runs frees. */
 void run_free(struct ledger *l, struct live_run *run);
@@ -251,11 +249,8 @@ int run_schedule(struct ledger *l, struct live_run *run, int64_t at_unix_ms,
 /* To a final state; frees the run. error may be NULL. */
 int run_end(struct ledger *l, struct live_run *run, enum run_state to,
             const char *error);
-int need_intern(struct ledger *l, const char *const *names, size_t count,
-                struct need **ret);
 
-/* ---- ledger_grant.c: capacity
- * --------------------------------------------------- */
+/* ---- ledger_grant.c: capacity ---------------------------------------- */
 
 /* now_ms decides which agents count as healthy; between turns it is later than
  * the last turn. */
@@ -279,8 +274,7 @@ int settle(struct ledger *l);
  * `after` guard are left out: they open by the wall clock. */
 const struct live_run *overlooked(struct ledger *l);
 
-/* ---- ledger_lease.c: the life of a lease
- * ------------------------------------------ */
+/* ---- ledger_lease.c: the life of a lease ----------------------------- */
 
 struct lease *lease_new(struct ledger *l, struct live_run *run, size_t pool,
                         struct agent *agent);
@@ -302,15 +296,13 @@ int lease_lose(struct ledger *l, struct lease *lease, const char *why);
 int lease_timer(struct ledger *l, struct lease *lease);
 void lease_free(struct ledger *l, struct lease *lease);
 
-/* ---- ledger_ask.c
- * ------------------------------------------------------------- */
+/* ---- ledger_ask.c ---------------------------------------------------- */
 
 /* What no healthy agent of the pool announces of a need. */
 void name_missing(const struct ledger *l, size_t pool, const struct need *need,
                   uint64_t now_ms, char *to, size_t room);
 
-/* ---- ledger_agents.c, ledger_pools.c, ledger_boot.c
- * ------------------------------- */
+/* ---- ledger_agents.c, ledger_pools.c, ledger_boot.c ------------------ */
 
 struct agent *agent_find(const struct ledger *l, const char *name);
 struct agent *agent_add(struct ledger *l, const char *name);

@@ -269,8 +269,8 @@ static int list_match(struct listing *listing, struct history_item *item,
     return 0;
 }
 
-/* Over RUN, or over LIVE, whose values are empty: the run is read by its id
- * either way. */
+/* Over RUN, or over LIVE, whose values it does not need: the run is read by
+ * its id either way. */
 static bool each_listed(void *context, struct store_bytes key,
                         struct store_bytes value)
 {

@@ -24,8 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- memory of the turn, effects
- * --------------------------------------------- */
+/* ---- memory of the turn, effects ------------------------------------- */
 
 int fail(struct ledger *l, int err)
 {
@@ -143,8 +142,7 @@ uint64_t next_random(struct ledger *l)
     return z ^ (z >> 31);
 }
 
-/* ---- the turn
- * ---------------------------------------------------------------------- */
+/* ---- the turn -------------------------------------------------------- */
 
 int ledger_begin(struct ledger *l, uint64_t now_ms, int64_t now_unix_ms)
 {
@@ -342,8 +340,7 @@ size_t ledger_live(const struct ledger *l)
     return live;
 }
 
-/* ---- opening
- * ----------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------- */
 
 void ledger_config_default(struct ledger_config *ret)
 {

@@ -34,8 +34,7 @@ enum {
     LEDGER_TEXT_MAX = 200, /* who, reasons: bytes with NUL, cut when longer */
 };
 
-/* ---- configuration ----------------------------------------------------------
- */
+/* ---- configuration --------------------------------------------------- */
 
 struct pool_hop {
     char pool[POOL_NAME_MAX];
@@ -84,8 +83,7 @@ int ledger_open(struct store *store, const struct ledger_config *config,
                 struct ledger **ret_ledger, char ret_why[STORE_WHY_MAX]);
 void ledger_close(struct ledger **ledger_p);
 
-/* ---- the turn
- * ------------------------------------------------------------------ */
+/* ---- the turn -------------------------------------------------------- */
 
 int ledger_begin(struct ledger *ledger, uint64_t now_ms, int64_t now_unix_ms);
 
@@ -133,8 +131,7 @@ int ledger_commit(struct ledger *ledger, const struct effect **ret_effects,
  * due, a guard opens); UINT64_MAX: never. */
 uint64_t ledger_next_ms(const struct ledger *ledger);
 
-/* ---- inputs: requests
- * ---------------------------------------------------------- */
+/* ---- inputs: requests ------------------------------------------------ */
 
 enum admit_answer {
     ADMIT_OK,
@@ -208,8 +205,7 @@ void ledger_drain(struct ledger *ledger);
 /* Live leases, all pools. */
 size_t ledger_live(const struct ledger *ledger);
 
-/* ---- inputs: agents
- * ------------------------------------------------------------ */
+/* ---- inputs: agents -------------------------------------------------- */
 
 struct agent_hello {
     const char *name;
@@ -285,8 +281,7 @@ int ledger_result(struct ledger *ledger, uint64_t session,
 int ledger_renew(struct ledger *ledger, uint64_t session, uint64_t beat,
                  const struct effect_attempt *held, size_t held_count);
 
-/* ---- questions (between turns; no effect)
- * -------------------------------------- */
+/* ---- questions (between turns; no effect) ---------------------------- */
 
 /* What the whole looks like right now, in one piece. */
 struct board_holder {
@@ -335,6 +330,7 @@ struct board {
     struct board_agent *agents;
     size_t agent_count;
     uint64_t late_messages, refused_messages; /* since the broker started */
+    uint64_t bad_frames; /* the same; counted and set by who owns the socket */
 };
 int ledger_board(const struct ledger *ledger, uint64_t now_ms,
                  int64_t now_unix_ms, struct board **ret);

@@ -11,8 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the roster
- * ------------------------------------------------------------------ */
+/* ---- the roster ------------------------------------------------------ */
 
 struct agent *agent_find(const struct ledger *l, const char *name)
 {
@@ -146,8 +145,7 @@ void agent_know_need(struct agent *agent, const struct need *need)
         agent->can[need->bit / 64] |= bit;
 }
 
-/* ---- HELLO
- * -------------------------------------------------------------------------- */
+/* ---- HELLO ----------------------------------------------------------- */
 
 static int by_text(const void *a, const void *b)
 {
@@ -379,8 +377,7 @@ int ledger_agent_draining(struct ledger *l, uint64_t session)
     return 0;
 }
 
-/* ---- messages of attempts
- * ------------------------------------------------------------- */
+/* ---- messages of attempts -------------------------------------------- */
 
 /* An agent that was silent for too long takes work again. */
 static void heard(struct ledger *l, struct agent *agent)

@@ -17,8 +17,7 @@ const char *agent_health_name(enum agent_health health)
     return names[health];
 }
 
-/* ---- the board
- * -------------------------------------------------------------------- */
+/* ---- the board ------------------------------------------------------- */
 
 static void fill_holder(const struct lease *lease, struct board_holder *ret)
 {
@@ -172,8 +171,7 @@ int ledger_board(const struct ledger *l, uint64_t now_ms, int64_t now_unix_ms,
     return 0;
 }
 
-/* ---- explain
- * ------------------------------------------------------------------------- */
+/* ---- explain --------------------------------------------------------- */
 
 /* What no healthy agent of the pool announces of a need; or, when each thing
  * is announced by somebody and all of it by nobody, that. */
@@ -251,9 +249,7 @@ int ledger_explain(const struct ledger *l, const struct run_id *id,
     return 0;
 }
 
-/* ---- audit
- * ------------------------------------------------------------------------------
- */
+/* ---- audit ----------------------------------------------------------- */
 
 struct audit {
     struct ledger *l;

@@ -71,13 +71,7 @@ static int read_origin(struct boot *boot, struct live_run *run)
         free(origin);
         return err;
     }
-    run->wanted = (uint16_t)pool;
-    run->fallback_forbidden = origin->fallback_forbidden;
-    run->size_bytes = origin->features.size_bytes;
-    run->timeout_ms = origin->timeout_ms;
-    run->retry = origin->retry;
-    run->waiter.priority = origin->priority;
-    err = need_intern(l, origin->requires, origin->requires_count, &run->need);
+    err = run_fill(l, run, origin, (size_t)pool);
     free(origin);
     return err;
 }

@@ -10,8 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* ---- agents
- * ------------------------------------------------------------------- */
+/* ---- agents ---------------------------------------------------------- */
 
 bool agent_can(const struct agent *agent, const struct need *need)
 {
@@ -101,8 +100,7 @@ void pool_view_of(const struct ledger *l, size_t pool, const struct need *need,
     }
 }
 
-/* ---- requests
- * ------------------------------------------------------------------- */
+/* ---- requests -------------------------------------------------------- */
 
 uint32_t hop_mask_of(const struct ledger *l, size_t wanted, int64_t size_bytes,
                      bool fallback_forbidden)
@@ -151,8 +149,7 @@ uint64_t run_waited_ms(const struct ledger *l, const struct live_run *run)
     return waited > 0 ? (uint64_t)waited : 0;
 }
 
-/* ---- settle
- * ----------------------------------------------------------------------- */
+/* ---- settle ---------------------------------------------------------- */
 
 struct offer { /* the best run found so far, and where it may go */
     struct live_run *run;

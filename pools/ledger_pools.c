@@ -17,8 +17,7 @@
 
 enum { STOPPED_VERSION = 1, STOPPED_FIELDS = 6, POOL_FIELDS = 10 };
 
-/* ---- records
- * ------------------------------------------------------------------------ */
+/* ---- records --------------------------------------------------------- */
 
 static void pack_text(msgpack_packer *pk, const char *text)
 {
@@ -161,8 +160,7 @@ static void read_change(const msgpack_object *fields, struct pool_change *c)
     read_fallback(&fields[9], c);
 }
 
-/* ---- the configuration in force
- * -------------------------------------------------------- */
+/* ---- the configuration in force -------------------------------------- */
 
 /* Overrides over the file's configuration; hops that name a pool which is gone
  * from the file are left out. */
@@ -294,8 +292,7 @@ int agents_load(struct ledger *l)
     return err != 0 ? err : load.err;
 }
 
-/* ---- lines after a change of configuration
- * ----------------------------------------------- */
+/* ---- lines after a change of configuration --------------------------- */
 
 static int by_order(const void *a, const void *b)
 {
@@ -331,9 +328,7 @@ static int reline(struct ledger *l, struct pool *pool)
     return err;
 }
 
-/* ---- verbs
- * ------------------------------------------------------------------------------------
- */
+/* ---- verbs ----------------------------------------------------------- */
 
 const char *pool_verb_name(enum pool_verb verb)
 {

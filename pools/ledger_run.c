@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- needs
- * ----------------------------------------------------------------------- */
+/* ---- needs ----------------------------------------------------------- */
 
 int need_matches(const struct index_entry *entry, const void *key,
                  size_t key_bytes)
@@ -72,8 +71,8 @@ static int need_make(struct ledger *l, const char *text, size_t bytes,
     return 0;
 }
 
-int need_intern(struct ledger *l, const char *const *names, size_t count,
-                struct need **ret)
+static int need_intern(struct ledger *l, const char *const *names, size_t count,
+                       struct need **ret)
 {
     char text[RUN_REQUIRES_MAX * 80];
     size_t bytes = 0;
@@ -105,8 +104,7 @@ static void need_release(struct ledger *l, struct need *need)
     free(need);
 }
 
-/* ---- live runs
- * --------------------------------------------------------------------- */
+/* ---- live runs ------------------------------------------------------- */
 
 int run_matches(const struct index_entry *entry, const void *key,
                 size_t key_bytes)
@@ -135,6 +133,18 @@ struct live_run *run_new(struct ledger *l, const struct run_id *id)
     run->waiter.serial = ++l->serial;
     index_add(&l->runs, &run->entry, run->id.b, sizeof run->id.b);
     return run;
+}
+
+int run_fill(struct ledger *l, struct live_run *run,
+             const struct origin *origin, size_t wanted)
+{
+    run->wanted = (uint16_t)wanted;
+    run->fallback_forbidden = origin->fallback_forbidden;
+    run->size_bytes = origin->features.size_bytes;
+    run->timeout_ms = origin->timeout_ms;
+    run->retry = origin->retry;
+    run->waiter.priority = origin->priority;
+    return need_intern(l, origin->requires, origin->requires_count, &run->need);
 }
 
 void run_free(struct ledger *l, struct live_run *run)

@@ -10,8 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- submissions
- * -------------------------------------------------------------------- */
+/* ---- submissions ----------------------------------------------------- */
 
 static const char *missing_engine(const struct ledger *l,
                                   const struct origin *origin)
@@ -80,18 +79,6 @@ static void admit(const struct ledger *l, const struct origin *origin,
                pool->config.waiting_max, pool->config.name);
 }
 
-static int fill_run(struct ledger *l, struct live_run *run,
-                    const struct origin *origin, size_t pool)
-{
-    run->wanted = (uint16_t)pool;
-    run->fallback_forbidden = origin->fallback_forbidden;
-    run->size_bytes = origin->features.size_bytes;
-    run->timeout_ms = origin->timeout_ms;
-    run->retry = origin->retry;
-    run->waiter.priority = origin->priority;
-    return need_intern(l, origin->requires, origin->requires_count, &run->need);
-}
-
 /* Has this request been made before? *ret is then the answer. */
 static bool replay(struct ledger *l, const struct once *once,
                    struct admission *ret)
@@ -146,7 +133,7 @@ int ledger_submit(struct ledger *l, const struct origin *origin,
     struct live_run *run = run_new(l, &l->last_id);
     if (fresh == NULL || run == NULL)
         return fail(l, -ENOMEM);
-    int err = fill_run(l, run, origin, pool);
+    int err = run_fill(l, run, origin, pool);
     if (err == 0)
         err = remember(l, origin->once, &run->id);
     if (err != 0)
@@ -201,8 +188,7 @@ int ledger_plan(const struct ledger *l, const struct origin *origin,
     return 0;
 }
 
-/* ---- cancel
- * ----------------------------------------------------------------------- */
+/* ---- cancel ---------------------------------------------------------- */
 
 static int keep_cancel(struct ledger *l, struct live_run *run, const char *who,
                        const char *reason)

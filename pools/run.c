@@ -5,8 +5,9 @@
 #include <string.h>
 #include <strings.h>
 
-/* ---- ids --------------------------------------------------------------------
- * UUIDv7, RFC 9562 section 6.2 method 1: 48 bits of milliseconds, the version,
+/* ---- ids ------------------------------------------------------------- */
+
+/* UUIDv7, RFC 9562 section 6.2 method 1: 48 bits of milliseconds, the version,
  * a counter of 12 bits that starts anew every millisecond, the variant, 62
  * random bits. The counter keeps ids of one millisecond in order; the random
  * bits keep them from being guessed. */
@@ -113,11 +114,11 @@ int run_id_parse(const char *text, struct run_id *ret_id)
     return 0;
 }
 
-/* ---- states
- * ------------------------------------------------------------------ SCHEDULED
- * waits for a time (its start, a back-off), QUEUED for a slot. PENDING, RUNNING
- * and CANCELLING hold a slot: pushed, accepted, told to stop. The other five
- * are final: nothing leads out of them. */
+/* ---- states ---------------------------------------------------------- */
+
+/* SCHEDULED waits for a time (its start, a back-off), QUEUED for a slot.
+ * PENDING, RUNNING and CANCELLING hold a slot: pushed, accepted, told to stop.
+ * The other five are final: nothing leads out of them. */
 
 #define TO(state) (1U << (state))
 
@@ -189,8 +190,7 @@ bool run_may_move(enum run_state from, enum run_state to)
            (states[from].to & TO(to)) != 0;
 }
 
-/* ---- names
- * -------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------- */
 
 static const char *const priorities[PRIORITIES] = {
     [PRIORITY_HIGH] = "high",

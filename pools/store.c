@@ -99,8 +99,7 @@ explain(char ret_why[STORE_WHY_MAX], const char *fmt, ...)
     va_end(args);
 }
 
-/* ---- opening ---------------------------------------------------------------
- */
+/* ---- opening --------------------------------------------------------- */
 
 /* A mapped file on a network file system is not coherent between machines and
  * its locks do not hold: LMDB's own documentation rules it out. */
@@ -325,8 +324,7 @@ void store_close(struct store **store_p)
     *store_p = NULL;
 }
 
-/* ---- the turn
- * ---------------------------------------------------------------- */
+/* ---- the turn -------------------------------------------------------- */
 
 /* Copies data behind the others. The buffer moves when it grows. */
 static int keep_bytes(struct store *store, const void *data, size_t bytes)
@@ -526,8 +524,7 @@ unsigned store_used_permille(const struct store *store)
     return (unsigned)(used * 1000 / total);
 }
 
-/* ---- reading
- * ------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------- */
 
 int store_reader_open(struct store *store, struct store_reader **ret_reader)
 {

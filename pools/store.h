@@ -99,8 +99,9 @@ const struct store_write *store_writes(const struct store *store,
 enum { STORE_FULL_PERMILLE = 950 };
 unsigned store_used_permille(const struct store *store);
 
-/* ---- reading: any thread, its own reader ------------------------------------
- * Keep a read open for milliseconds only: while it is, no page it can see is
+/* ---- reading: any thread, its own reader ------------------------------- */
+
+/* Keep a read open for milliseconds only: while it is, no page it can see is
  * reused. */
 
 struct store_reader;

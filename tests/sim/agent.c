@@ -13,8 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- what it holds ----------------------------------------------------------
- */
+/* ---- what it holds --------------------------------------------------- */
 
 static struct holding *find_held(struct fake *a, const struct run_id *run,
                                  uint32_t attempt)
@@ -66,8 +65,7 @@ static uint32_t busy(const struct fake *a)
     return count;
 }
 
-/* ---- sending ----------------------------------------------------------------
- */
+/* ---- sending --------------------------------------------------------- */
 
 static bool can_talk(const struct fake *a)
 {
@@ -175,8 +173,7 @@ void agent_cut(struct world *w, struct fake *a, bool lose,
                   EV_CONNECT, a->index, 0, NULL);
 }
 
-/* ---- executing --------------------------------------------------------------
- */
+/* ---- executing ------------------------------------------------------- */
 
 /* The shepherd kills a little late, but within the broker's margin. */
 static void plan_deadline(struct world *w, struct fake *a, struct holding *h)
@@ -239,8 +236,7 @@ static void renewed_until(struct world *w, struct fake *a, struct holding *h,
         start(w, a, h);
 }
 
-/* ---- what it hears ----------------------------------------------------------
- */
+/* ---- what it hears --------------------------------------------------- */
 
 static void hear_push(struct world *w, struct fake *a, const struct msg *msg)
 {
@@ -397,8 +393,7 @@ void agent_deliver(struct world *w, struct msg *msg)
     msg_free(msg);
 }
 
-/* ---- its own time -----------------------------------------------------------
- */
+/* ---- its own time ---------------------------------------------------- */
 
 static void beat(struct world *w, struct fake *a)
 {
@@ -523,8 +518,7 @@ void agent_boot(struct world *w, struct fake *a)
               NULL);
 }
 
-/* ---- what may befall it -----------------------------------------------------
- */
+/* ---- what may befall it ---------------------------------------------- */
 
 /* The process dies; shepherds live on, unless the machine dies. What was only
  * received is lost with the process; results are on disk. */
@@ -611,8 +605,7 @@ void agent_lie(struct world *w, struct fake *a)
     to_broker(w, a, msg);
 }
 
-/* ---- for people
- * --------------------------------------------------------------- */
+/* ---- for people ------------------------------------------------------ */
 
 void agent_explain_stuck(struct world *w)
 {

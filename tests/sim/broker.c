@@ -47,8 +47,7 @@ static void clear_inbox(struct world *w)
     w->inbox_count = 0;
 }
 
-/* ---- up and down ------------------------------------------------------------
- */
+/* ---- up and down ----------------------------------------------------- */
 
 void broker_start(struct world *w)
 {
@@ -98,8 +97,7 @@ void broker_crash(struct world *w, uint64_t down_ms)
     event_add(w, w->now_ms + down_ms, EV_BROKER_START, 0, 0, NULL);
 }
 
-/* ---- inputs -----------------------------------------------------------------
- */
+/* ---- inputs ---------------------------------------------------------- */
 
 static struct effect_attempt *attempts_of(const struct msg *msg)
 {
@@ -335,8 +333,7 @@ static int apply(struct world *w, const struct msg *msg)
     }
 }
 
-/* ---- effects ----------------------------------------------------------------
- */
+/* ---- effects --------------------------------------------------------- */
 
 static struct msg *message_of(const struct effect *e)
 {
@@ -405,8 +402,7 @@ static void carry_out(struct world *w, const struct effect *effects,
     }
 }
 
-/* ---- a turn -----------------------------------------------------------------
- */
+/* ---- a turn ---------------------------------------------------------- */
 
 static bool apply_inbox(struct world *w)
 {

@@ -11,8 +11,7 @@
 const char *const sim_caps[SIM_CAPS] = {"cap:a", "cap:b", "engine:mysql",
                                         "kind:command"};
 
-/* ---- the world
- * ---------------------------------------------------------------- */
+/* ---- the world ------------------------------------------------------- */
 
 static void random_fallback(struct world *w, size_t pool, struct pool_hop *hops,
                             size_t *ret_count)
@@ -103,8 +102,7 @@ void load_world(struct world *w)
     event_add(w, w->now_ms + 500, EV_LOAD, 0, 0, NULL);
 }
 
-/* ---- clients
- * ------------------------------------------------------------------ */
+/* ---- clients --------------------------------------------------------- */
 
 static void submit(struct world *w)
 {
@@ -152,8 +150,7 @@ static void cancel(struct world *w)
     event_add(w, w->now_ms, EV_TO_BROKER, 0, 0, msg);
 }
 
-/* ---- operators
- * ------------------------------------------------------------------ */
+/* ---- operators ------------------------------------------------------- */
 
 static void pool_verb(struct world *w, size_t pool, enum pool_verb verb,
                       uint64_t for_ms)
@@ -228,8 +225,7 @@ static void operate(struct world *w)
                    verb == VERB_CLOSE ? VERB_RESUME : verb);
 }
 
-/* ---- faults
- * --------------------------------------------------------------------- */
+/* ---- faults ---------------------------------------------------------- */
 
 static void broker_fault(struct world *w)
 {
@@ -296,8 +292,7 @@ static void fault(struct world *w)
     }
 }
 
-/* ---- a step of the load
- * ----------------------------------------------------------- */
+/* ---- a step of the load ---------------------------------------------- */
 
 static void load_healing(struct world *w)
 {

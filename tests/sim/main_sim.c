@@ -73,8 +73,7 @@ static void add_up(struct totals *t, const struct world *w)
         to[i] += from[i];
 }
 
-/* ---- one world
- * ------------------------------------------------------------------ */
+/* ---- one world ------------------------------------------------------- */
 
 static int remove_one(const char *path, const struct stat *status, int type,
                       struct FTW *where)
@@ -204,8 +203,7 @@ static bool run_world(uint64_t seed, struct totals *totals, uint64_t *ret_hash)
     return good;
 }
 
-/* ---- all of them
- * ---------------------------------------------------------------- */
+/* ---- all of them ----------------------------------------------------- */
 
 static void summary(const struct totals *t, double seconds)
 {

@@ -10,8 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- runs by id
- * -------------------------------------------------------------- */
+/* ---- runs by id ------------------------------------------------------ */
 
 static uint64_t hash_of(const struct run_id *id)
 {
@@ -131,8 +130,7 @@ void model_submitted(struct world *w, const struct run_id *id,
     m->slots[at] = (uint32_t)m->run_count;
 }
 
-/* ---- the turn
- * ---------------------------------------------------------------- */
+/* ---- the turn -------------------------------------------------------- */
 
 void model_init(struct world *w)
 {
@@ -203,8 +201,7 @@ bool model_all_ended(const struct world *w)
     return w->model.active_count == 0;
 }
 
-/* ---- what the store says
- * ------------------------------------------------------ */
+/* ---- what the store says --------------------------------------------- */
 
 /* A path of legal moves that enters PENDING nowhere: what may happen to one
  * attempt within a turn. */
@@ -419,8 +416,7 @@ void model_committed(struct world *w)
                      short_id(&m->runs[i].id));
 }
 
-/* ---- after a restart
- * ---------------------------------------------------------- */
+/* ---- after a restart ------------------------------------------------- */
 
 struct recount {
     struct world *w;
@@ -472,8 +468,7 @@ void model_reopened(struct world *w)
                  w->model.acked, recount.count);
 }
 
-/* ---- effects
- * ------------------------------------------------------------------ */
+/* ---- effects --------------------------------------------------------- */
 
 static bool may_fall_back(const struct model_pool *wanted, const char *pool)
 {
@@ -600,8 +595,7 @@ void model_turn_ends(struct world *w)
         sim_fail(w, "%u attempts written, %u pushed", m->new_live, m->pushed);
 }
 
-/* ---- for people
- * ---------------------------------------------------------------- */
+/* ---- for people ------------------------------------------------------ */
 
 void model_explain_stuck(struct world *w)
 {

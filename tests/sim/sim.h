@@ -34,8 +34,7 @@ enum {
     SIM_TEXT = 400,
 };
 
-/* ---- messages -------------------------------------------------------------
- */
+/* ---- messages -------------------------------------------------------- */
 
 enum msg_type {
     MSG_HELLO, /* agent -> broker */
@@ -91,8 +90,7 @@ struct msg {
     struct origin *origin;
 };
 
-/* ---- events -----------------------------------------------------------------
- */
+/* ---- events ---------------------------------------------------------- */
 
 enum event_kind {
     EV_TO_BROKER,
@@ -118,8 +116,7 @@ struct event {
     struct msg *msg; /* owned */
 };
 
-/* ---- fake agents ------------------------------------------------------------
- */
+/* ---- fake agents ----------------------------------------------------- */
 
 enum held_phase { HELD_RECEIVED, HELD_EXECUTING, HELD_ENDED };
 
@@ -156,8 +153,7 @@ struct fake {
     uint64_t in_at_ms, out_at_ms; /* FIFO per direction */
 };
 
-/* ---- the model --------------------------------------------------------------
- */
+/* ---- the model ------------------------------------------------------- */
 
 enum exec_state { EXEC_NOT, EXEC_NOW, EXEC_OVER };
 
@@ -228,8 +224,7 @@ struct model {
     size_t executing_count[SIM_POOLS], executing_room[SIM_POOLS];
 };
 
-/* ---- the world --------------------------------------------------------------
- */
+/* ---- the world ------------------------------------------------------- */
 
 struct fault_counts {
     uint64_t broker_crash, turn_lost, effects_lost, broker_drain, broker_stall,

@@ -101,8 +101,7 @@ const char *short_id(const struct run_id *id)
     return text + 24;
 }
 
-/* ---- events -----------------------------------------------------------------
- */
+/* ---- events ---------------------------------------------------------- */
 
 static bool before(const struct event *a, const struct event *b)
 {
@@ -153,8 +152,7 @@ struct event *event_next(struct world *w)
     return first;
 }
 
-/* ---- messages ---------------------------------------------------------------
- */
+/* ---- messages -------------------------------------------------------- */
 
 struct msg *msg_new(enum msg_type type)
 {
@@ -174,8 +172,7 @@ void msg_free(struct msg *msg)
     free(msg);
 }
 
-/* ---- network ----------------------------------------------------------------
- */
+/* ---- network --------------------------------------------------------- */
 
 uint64_t session_open(struct world *w, uint32_t agent)
 {

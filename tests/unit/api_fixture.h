@@ -1,7 +1,8 @@
 /*
  * api_fixture.h - a front on loopback over a real store, and a core beside it
  * that a test can watch and hold up: a thread with the real ledger on the other
- * end of the pair, whose agents are the test itself. test_api.c uses it.
+ * end of the pair, whose agents are the test itself. For test_api.c and
+ * test_api_submit.c.
  */
 #ifndef TESTS_UNIT_API_FIXTURE_H
 #define TESTS_UNIT_API_FIXTURE_H
@@ -56,7 +57,7 @@ struct world {
     size_t ended_count;
 };
 
-/* ---- the core ------------------------------------------------------------ */
+/* ---- the core -------------------------------------------------------- */
 
 static inline uint64_t clock_ms(void)
 {
@@ -234,7 +235,7 @@ static inline void await(struct world *w, const size_t *counter, size_t least)
     }
 }
 
-/* ---- agents made by hand ------------------------------------------------- */
+/* ---- agents made by hand --------------------------------------------- */
 
 static inline void agent_arrives(struct world *w, const char *pool,
                                  uint32_t slots)
@@ -319,7 +320,7 @@ static inline void agent_ends(struct world *w, size_t i,
     pthread_mutex_unlock(&w->lock);
 }
 
-/* ---- starting and stopping ----------------------------------------------- */
+/* ---- starting and stopping ------------------------------------------- */
 
 static inline struct world *world_new(char *token_file)
 {
@@ -383,7 +384,7 @@ static inline void world_free(struct world *w)
     free(w);
 }
 
-/* ---- clients ------------------------------------------------------------- */
+/* ---- clients --------------------------------------------------------- */
 
 struct got {
     long status;
@@ -536,5 +537,103 @@ static inline long status_raw(int fd)
     close(fd);
     return strtol(text + strlen("HTTP/1.1 "), NULL, 10);
 }
+
+/* ---- what tests of the API have in common -------------------------------- */
+
+#define EXECUTE "/api/v1/workers/execute"
+#define PLAN "/api/v1/workflows/plan"
+#define VALIDATE "/api/v1/workflows/validate"
+#define POOLS "/api/v1/workers/pools"
+#define NODE "{\"id\":\"a\",\"kind\":\"command\",\"argv\":[\"true\"]}"
+#define DOC "{\"name\":\"one\",\"nodes\":[" NODE "]}"
+#define REQUEST "{\"workflow\":" DOC "}"
+
+static inline int start(void **state)
+{
+    *state = world_new(NULL);
+    return 0;
+}
+
+static inline int stop(void **state)
+{
+    world_free(*state);
+    return 0;
+}
+
+/* RFC 9457, ours: every member, and the status said twice alike. */
+static inline void assert_problem(const struct got *got, long status,
+                                  const char *code)
+{
+    const char *type = got_header(got, "Content-Type");
+
+    if (got->status != status || strcmp(got_text(got, "code"), code) != 0)
+        fail_msg("expected %ld %s, got %ld: %s", status, code, got->status,
+                 got->body);
+    assert_string_equal(type, "application/problem+json");
+    assert_int_equal(json_integer_value(got_at(got, "status")), status);
+    assert_true(strlen(got_text(got, "type")) > 0);
+    assert_true(strlen(got_text(got, "title")) > 0);
+    assert_true(strlen(got_text(got, "detail")) > 0);
+    assert_true(strlen(got_text(got, "instance")) > 0);
+    assert_string_equal(got_text(got, "request_id"),
+                        got_header(got, "X-Request-Id"));
+}
+
+static inline void assert_refused(const struct world *w, const char *method,
+                                  const char *path, const char *body,
+                                  long status, const char *code)
+{
+    struct got got = ask_http(w, method, path, body, NULL);
+
+    assert_problem(&got, status, code);
+    got_clear(&got);
+}
+
+/* An error with this pointer and code is in the list. */
+static inline bool has_error(const struct got *got, const char *pointer,
+                             const char *code)
+{
+    json_t *error;
+    size_t i;
+
+    json_array_foreach(got_at(got, "errors"), i, error) {
+        if (strcmp(json_string_value(json_object_get(error, "pointer")),
+                   pointer) == 0 &&
+            strcmp(json_string_value(json_object_get(error, "code")), code) ==
+                0)
+            return true;
+    }
+    return false;
+}
+
+/* Submits, and returns the id in a buffer valid until the next call. */
+static inline const char *submit(const struct world *w, const char *body)
+{
+    static char id[RUN_ID_TEXT];
+    struct got got = post(w, EXECUTE, body);
+
+    if (got.status != 202)
+        fail_msg("%s", got.body);
+    snprintf(id, sizeof id, "%s", got_text(&got, "run_id"));
+    got_clear(&got);
+    return id;
+}
+
+/* The same into the test's own buffer. */
+static inline void submit_to(const struct world *w, const char *body,
+                             char ret_id[RUN_ID_TEXT])
+{
+    snprintf(ret_id, RUN_ID_TEXT, "%s", submit(w, body));
+}
+
+static inline const char *path_of(const char *id, const char *rest)
+{
+    static char path[128];
+
+    snprintf(path, sizeof path, "/api/v1/runs/%s%s", id, rest);
+    return path;
+}
+
+#define IN_A_WORLD(claim) cmocka_unit_test_setup_teardown(claim, start, stop)
 
 #endif

@@ -270,7 +270,7 @@ static inline void audit(struct fixture *f)
     check_board(f);
 }
 
-/* ---- turns --------------------------------------------------------------- */
+/* ---- turns -------------------------------------------------------------- */
 
 static inline void begin(struct fixture *f)
 {
@@ -309,8 +309,7 @@ static inline void pass(struct fixture *f, uint64_t ms)
     f->now_ms = end_ms;
 }
 
-/* ---- agents ---------------------------------------------------------------
- */
+/* ---- agents ------------------------------------------------------------- */
 
 static const char *const all_pools[] = {"default", "etl", "high-memory"};
 static const char *const some_caps[] = {"kind:http", "kind:command"};
@@ -379,8 +378,7 @@ static inline void renew(struct fixture *f, uint64_t session,
     commit(f);
 }
 
-/* ---- runs ------------------------------------------------------------------
- */
+/* ---- runs --------------------------------------------------------------- */
 
 static inline struct origin want(const char *pool)
 {
@@ -536,8 +534,7 @@ static inline struct explanation explained(struct fixture *f, struct run_id id)
     assert_string_equal(wait_reason_name(explained(f, id).reason),             \
                         wait_reason_name(why))
 
-/* ---- verbs ------------------------------------------------------------------
- */
+/* ---- verbs -------------------------------------------------------------- */
 
 static inline void pool_do(struct fixture *f, const char *pool,
                            enum pool_verb verb, uint64_t for_ms)
@@ -592,8 +589,7 @@ static inline uint32_t used_in(struct fixture *f, size_t pool)
     return used;
 }
 
-/* ---- effects of the last turn
- * ------------------------------------------------ */
+/* ---- effects of the last turn ------------------------------------------- */
 
 static inline size_t effects_of(const struct fixture *f, enum effect_type type)
 {

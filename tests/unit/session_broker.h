@@ -48,8 +48,7 @@ struct broker {
     uint64_t log_bytes;
 };
 
-/* ---- the agent
- * --------------------------------------------------------------- */
+/* ---- the agent ------------------------------------------------------- */
 
 /* The agent is this same program, executed anew: a fork of a process in which
  * ZeroMQ's threads run must not go on with ZeroMQ. */
@@ -108,8 +107,7 @@ static inline void kill_agent(struct broker *b)
     b->agent = 0;
 }
 
-/* ---- the broker
- * ---------------------------------------------------------------- */
+/* ---- the broker ------------------------------------------------------ */
 
 static inline void open_router(struct broker *b)
 {
@@ -316,6 +314,27 @@ static inline const char *shell(const char *script)
              "\"-c\", \"%s\"]}}]}",
              script);
     return plan;
+}
+
+/* A script that waits between `before` and `after` until open_gate(); static
+ * storage. */
+static inline const char *gated(const struct broker *b, const char *before,
+                                const char *after)
+{
+    static char script[300];
+
+    snprintf(script, sizeof script,
+             "%swhile [ ! -e %s/go ]; do sleep 0.02; done%s", before, b->dir,
+             after);
+    return script;
+}
+
+static inline void open_gate(const struct broker *b)
+{
+    char path[128];
+
+    snprintf(path, sizeof path, "%s/go", b->dir);
+    close(open(path, O_CREAT | O_WRONLY, 0600));
 }
 
 static inline bool text_is(struct wire_bytes bytes, const char *text)

@@ -113,8 +113,8 @@ static inline void renew(struct bench *b, int64_t lease_ms)
 }
 
 /* Pushed, not yet confirmed by the broker. */
-static inline void push(struct bench *b, const char *nodes,
-                        uint64_t timeout_ms, int64_t lease_ms)
+static inline void push(struct bench *b, const char *nodes, uint64_t timeout_ms,
+                        int64_t lease_ms)
 {
     struct wire_msg run = {.type = WIRE_RUN};
     char *frame, *plan = malloc(strlen(nodes) + 64);

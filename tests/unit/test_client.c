@@ -224,9 +224,7 @@ static void a_stranger_cannot_speak_to_the_terminal(void **state)
     free(paper.text);
 }
 
-/* ---- text
- * ---------------------------------------------------------------------------------
- */
+/* ---- text -------------------------------------------------------------- */
 
 static void widths_are_those_of_the_terminal(void **state)
 {
@@ -326,9 +324,7 @@ static void durations_and_sizes_are_short(void **state)
     }
 }
 
-/* ---- tables
- * -------------------------------------------------------------------------------
- */
+/* ---- tables ------------------------------------------------------------ */
 
 static const struct table_column three[] = {
     {.head = "NAME", .min = 6},
@@ -416,9 +412,7 @@ static void a_bar_shows_that_something_is_there(void **state)
     free(bar);
 }
 
-/* ---- commands
- * ------------------------------------------------------------------------------
- */
+/* ---- commands ---------------------------------------------------------- */
 
 static void a_command_takes_its_words_and_options_anywhere(void **state)
 {
@@ -519,9 +513,7 @@ static void every_command_can_be_found_and_explained(void **state)
     }
 }
 
-/* ---- answers
- * -------------------------------------------------------------------------------
- */
+/* ---- answers ----------------------------------------------------------- */
 
 static void values_are_picked_by_path(void **state)
 {

@@ -9,8 +9,7 @@
 #include <arpa/inet.h>
 #include <sys/socket.h>
 
-/* ---- what a job sees
- * ----------------------------------------------------------------------- */
+/* ---- what a job sees ------------------------------------------------- */
 
 static void the_environment_is_an_allow_list(void **state)
 {
@@ -47,8 +46,8 @@ static void a_job_has_three_descriptors_and_its_own_session(void **state)
     execute(b,
             SHELL("n", "",
                   "ls /proc/self/fd | wc -l; readlink /proc/self/fd/0;"
-                  " ulimit -c; test $(ps -o sid= -p $$) = $$ && echo "
-                  "leader; pwd"),
+                  " ulimit -c; read -r _ _ _ _ _ session _ </proc/$$/stat;"
+                  " test $session = $$ && echo leader; pwd"),
             WIRE_COMPLETED);
     char want[300];
     snprintf(want, sizeof want, "4\n/dev/null\n0\nleader\n%s/runs/%s/work\n",
@@ -72,9 +71,7 @@ static void output_beyond_the_cap_is_dropped_and_counted(void **state)
     assert_string_equal(b->output + b->output_len - 8, "the end\n");
 }
 
-/* ---- http
- * ------------------------------------------------------------------------------------
- */
+/* ---- http ------------------------------------------------------------ */
 
 static void private_addresses_are_known(void **state)
 {

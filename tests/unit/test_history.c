@@ -143,8 +143,7 @@ static void commit(struct fixture *f)
     assert_int_equal(store_commit(f->store), 0);
 }
 
-/* ---- one run --------------------------------------------------------------
- */
+/* ---- one run --------------------------------------------------------- */
 
 static void a_story_holds_all_that_was_written_of_its_run(void **state)
 {
@@ -236,8 +235,7 @@ static void a_damaged_record_is_said(void **state)
     assert_null(items);
 }
 
-/* ---- lists ----------------------------------------------------------------
- */
+/* ---- lists ----------------------------------------------------------- */
 
 static void put_ten_runs(struct fixture *f)
 {
@@ -364,8 +362,7 @@ static void a_search_that_finds_nothing_stops_and_says_where(void **state)
     assert_false(more);
 }
 
-/* ---- output ---------------------------------------------------------------
- */
+/* ---- output ---------------------------------------------------------- */
 
 struct heard {
     char text[200];
@@ -442,8 +439,7 @@ static void output_that_is_not_there_yet_leaves_the_mark(void **state)
         -ENOENT);
 }
 
-/* ---- pools ----------------------------------------------------------------
- */
+/* ---- pools ----------------------------------------------------------- */
 
 static void a_pool_tells_how_its_last_runs_went(void **state)
 {

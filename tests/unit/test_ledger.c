@@ -6,7 +6,7 @@
  */
 #include "tests/unit/ledger_fixture.h"
 
-/* ---- submissions --------------------------------------------------------- */
+/* ---- submissions ----------------------------------------------------- */
 
 static void a_submission_is_granted_in_the_same_turn(void **state)
 {
@@ -188,8 +188,7 @@ static void a_big_run_goes_where_it_fits_or_is_refused(void **state)
     assert_int_equal(e.decision.chosen, 2);
 }
 
-/* ---- limits and fallbacks --------------------------------------------------
- */
+/* ---- limits and fallbacks -------------------------------------------- */
 
 static void limits_hold_and_full_pools_fall_back_in_list_order(void **state)
 {
@@ -321,8 +320,7 @@ static void a_big_run_of_unknown_size_never_uses_the_small_pools(void **state)
     assert_string_equal(pool_of(f, submit_as(f, &small)), "etl");
 }
 
-/* ---- order ------------------------------------------------------------------
- */
+/* ---- order ----------------------------------------------------------- */
 
 /* Lets one run start at a time and expects them in this order. */
 static void expect_order(struct fixture *f, const struct run_id *ids,
@@ -413,8 +411,7 @@ static void no_single_agent_that_can_do_all_is_said_so(void **state)
     assert_int_equal(effect_of(f, EFFECT_PUSH, &id)->session, 3);
 }
 
-/* ---- the operator's verbs on pools
- * ------------------------------------------- */
+/* ---- the operator's verbs on pools ----------------------------------- */
 
 static void a_stopped_pool_starts_nothing_until_it_is_resumed(void **state)
 {

@@ -23,8 +23,7 @@ static void expect_agent(struct fixture *f, struct run_id id, const char *name)
     free(is);
 }
 
-/* ---- who gets it ------------------------------------------------------------
- */
+/* ---- who gets it ----------------------------------------------------- */
 
 static void the_agent_with_the_least_relative_load_is_chosen(void **state)
 {
@@ -192,8 +191,7 @@ static void a_silent_agent_is_pushed_nothing_until_it_is_heard(void **state)
     assert_state(f, next, RUN_PENDING);
 }
 
-/* ---- HELLO
- * ---------------------------------------------------------------------- */
+/* ---- HELLO ----------------------------------------------------------- */
 
 static void a_clone_is_refused_while_the_first_is_heard(void **state)
 {
@@ -304,8 +302,7 @@ static void the_longest_name_is_one_name(void **state)
     free(board);
 }
 
-/* ---- the life of an attempt
- * ----------------------------------------------------- */
+/* ---- the life of an attempt ------------------------------------------ */
 
 static void an_accepted_run_is_running(void **state)
 {

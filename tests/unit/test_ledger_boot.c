@@ -4,8 +4,7 @@
  */
 #include "tests/unit/ledger_fixture.h"
 
-/* ---- what waits and what runs ----------------------------------------------
- */
+/* ---- what waits and what runs ---------------------------------------- */
 
 static void opening_writes_nothing(void **state)
 {
@@ -139,8 +138,7 @@ static void losses_and_failures_are_counted_over_restarts(void **state)
     assert_state(f, id, RUN_CRASHED);
 }
 
-/* ---- agents that come back
- * --------------------------------------------------- */
+/* ---- agents that come back ------------------------------------------- */
 
 static void say_held(struct fixture *f, uint64_t session, uint8_t boot,
                      const struct effect_attempt *held, size_t count)
@@ -332,8 +330,7 @@ static void missing_output_is_not_forgotten_by_a_restart(void **state)
     }
 }
 
-/* ---- requests made twice
- * ------------------------------------------------------- */
+/* ---- requests made twice --------------------------------------------- */
 
 static void a_request_made_again_is_the_same_run(void **state)
 {
@@ -399,8 +396,7 @@ static void a_refused_request_may_be_made_again(void **state)
     (void)submit_as(f, &origin);
 }
 
-/* ---- what cannot be opened
- * -------------------------------------------------------- */
+/* ---- what cannot be opened ------------------------------------------- */
 
 static void expect_no_ledger(struct fixture *f, int err, const char *text)
 {
@@ -469,8 +465,7 @@ static void a_damaged_record_is_named(void **state)
     free(origin.ptr);
 }
 
-/* ---- a full disk
- * -------------------------------------------------------------------- */
+/* ---- a full disk ----------------------------------------------------- */
 
 static void a_failed_commit_costs_no_committed_turn(void **state)
 {

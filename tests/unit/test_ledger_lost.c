@@ -4,8 +4,7 @@
  */
 #include "tests/unit/ledger_fixture.h"
 
-/* ---- lost agents
- * ------------------------------------------------------------------ */
+/* ---- lost agents ----------------------------------------------------- */
 
 static void what_a_lost_agent_had_not_accepted_goes_back_at_once(void **state)
 {
@@ -155,8 +154,7 @@ static void an_agent_that_comes_back_is_told_again_to_cancel(void **state)
     assert_state(f, id, RUN_CANCELLED);
 }
 
-/* ---- what comes too late
- * ------------------------------------------------------------ */
+/* ---- what comes too late --------------------------------------------- */
 
 /* Every message of an attempt that is not the session's live lease. A result
  * is acknowledged, so that the agent forgets it; not to a session that is over:

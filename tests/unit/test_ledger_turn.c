@@ -4,8 +4,7 @@
  */
 #include "tests/unit/ledger_fixture.h"
 
-/* ---- cancelling and times
- * ------------------------------------------------------ */
+/* ---- cancelling and times -------------------------------------------- */
 
 static void a_waiting_run_is_cancelled_at_once(void **state)
 {
@@ -144,8 +143,7 @@ static void a_scheduled_run_can_be_cancelled(void **state)
     assert_int_equal(ledger_next_ms(f->ledger), UINT64_MAX);
 }
 
-/* ---- questions
- * ------------------------------------------------------------------ */
+/* ---- questions ------------------------------------------------------- */
 
 static void a_place_in_line_is_counted_over_all_priorities(void **state)
 {
@@ -303,8 +301,7 @@ static void a_plan_tells_what_would_happen_and_leaves_no_trace(void **state)
     assert_int_equal(f->effect_count, 0);
 }
 
-/* ---- the turn
- * --------------------------------------------------------------------- */
+/* ---- the turn -------------------------------------------------------- */
 
 static void an_idle_turn_writes_nothing(void **state)
 {
@@ -409,8 +406,7 @@ static void a_full_store_refuses_new_work_and_completes_the_old(void **state)
     free(attempt);
 }
 
-/* ---- the audit
- * ---------------------------------------------------------------------- */
+/* ---- the audit ------------------------------------------------------- */
 
 static void expect_damage(struct fixture *f, const char *what)
 {

@@ -5,8 +5,7 @@
  */
 #include "tests/unit/ledger_fixture.h"
 
-/* ---- the random walk
- * ------------------------------------------------------------------ */
+/* ---- the random walk ------------------------------------------------- */
 
 enum { AGENTS = 4, SLOTS = 4, HELD_MAX = 64, RUNS_MAX = 400 };
 

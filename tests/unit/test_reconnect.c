@@ -7,13 +7,9 @@
 static void a_reconnect_resumes_events_without_gap_or_double(void **state)
 {
     struct broker *b = *state;
-    char path[128], script[300];
 
     greet(b);
-    snprintf(path, sizeof path, "%s/go", b->dir);
-    snprintf(script, sizeof script,
-             "echo one; while [ ! -e %s ]; do sleep 0.02; done; echo two",
-             path);
+    const char *script = gated(b, "echo one; ", "; echo two");
     order_run(b, 1, 1, shell(script));
     while (!strstr(b->output, "one"))
         hear(b, WIRE_LOG);
@@ -31,7 +27,7 @@ static void a_reconnect_resumes_events_without_gap_or_double(void **state)
     b->output_len = 0;
     welcome(b, &keep, 1, NULL, 0);
     hear(b, WIRE_RENEW);
-    close(open(path, O_CREAT | O_WRONLY, 0600));
+    open_gate(b);
     msg = hear(b, WIRE_RESULT);
     assert_int_equal(msg->result.outcome, WIRE_COMPLETED);
     assert_int_equal(msg->result.events, b->events[1]);
@@ -41,13 +37,9 @@ static void a_reconnect_resumes_events_without_gap_or_double(void **state)
 static void an_agent_that_is_killed_finds_its_shepherd_again(void **state)
 {
     struct broker *b = *state;
-    char path[128], script[300];
 
     greet(b);
-    snprintf(path, sizeof path, "%s/go", b->dir);
-    snprintf(script, sizeof script,
-             "echo one; while [ ! -e %s ]; do sleep 0.02; done; echo two",
-             path);
+    const char *script = gated(b, "echo one; ", "; echo two");
     order_run(b, 1, 1, shell(script));
     while (!strstr(b->output, "one"))
         hear(b, WIRE_LOG);
@@ -60,7 +52,7 @@ static void an_agent_that_is_killed_finds_its_shepherd_again(void **state)
     keep.events = b->events[1];
     welcome(b, &keep, 1, NULL, 0);
     hear(b, WIRE_RENEW);
-    close(open(path, O_CREAT | O_WRONLY, 0600));
+    open_gate(b);
     msg = hear(b, WIRE_RESULT);
     assert_int_equal(msg->result.outcome, WIRE_COMPLETED);
     assert_string_equal(b->output, "one\ntwo\n");
@@ -71,16 +63,13 @@ static void an_agent_that_is_killed_finds_its_shepherd_again(void **state)
 static void a_run_that_ended_alone_is_reported_by_the_next_agent(void **state)
 {
     struct broker *b = *state;
-    char path[128], script[300];
 
     greet(b);
-    snprintf(path, sizeof path, "%s/go", b->dir);
-    snprintf(script, sizeof script,
-             "while [ ! -e %s ]; do sleep 0.02; done; echo done", path);
+    const char *script = gated(b, "", "; echo done");
     order_run(b, 1, 1, shell(script));
     hear(b, WIRE_NODE); /* accepted, renewed, begun */
     kill_agent(b);
-    close(open(path, O_CREAT | O_WRONLY, 0600));
+    open_gate(b);
     await_file(run_file(b, 1, "result"));
     start_agent(b);
     const struct wire_msg *msg = hear(b, WIRE_HELLO);

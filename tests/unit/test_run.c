@@ -13,8 +13,7 @@
 
 #include <cmocka.h>
 
-/* ---- ids ------------------------------------------------------------------
- */
+/* ---- ids ------------------------------------------------------------- */
 
 static int id_compare(const struct run_id *a, const struct run_id *b)
 {
@@ -100,8 +99,7 @@ static void text_that_is_no_uuid_is_refused(void **state)
     assert_int_equal(kept.b[0], 42);
 }
 
-/* ---- states ---------------------------------------------------------------
- */
+/* ---- states ---------------------------------------------------------- */
 
 static void the_legal_moves_are_these_and_no_others(void **state)
 {
@@ -181,8 +179,7 @@ static void every_outcome_and_node_state_has_its_name(void **state)
                                 "?");
 }
 
-/* ---- records --------------------------------------------------------------
- */
+/* ---- records --------------------------------------------------------- */
 
 static const char *const some_tags[] = {"nightly", "", "\xc3\xa9tl"};
 

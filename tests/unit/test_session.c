@@ -99,12 +99,9 @@ static void what_cannot_be_executed_is_refused_with_the_reason(void **state)
 static void a_repeated_run_is_accepted_again_and_executed_once(void **state)
 {
     struct broker *b = *state;
-    char path[128], script[300];
 
     greet(b);
-    snprintf(path, sizeof path, "%s/go", b->dir);
-    snprintf(script, sizeof script,
-             "echo once; while [ ! -e %s ]; do sleep 0.02; done", path);
+    const char *script = gated(b, "echo once; ", "");
     order_run(b, 1, 1, shell(script));
     hear(b, WIRE_ACCEPTED);
     while (!strstr(b->output, "once"))
@@ -113,7 +110,7 @@ static void a_repeated_run_is_accepted_again_and_executed_once(void **state)
     order_run(b, 1, 1, shell(script));
     b->output_len = output;
     hear(b, WIRE_ACCEPTED);
-    close(open(path, O_CREAT | O_WRONLY, 0600));
+    open_gate(b);
     hear(b, WIRE_RESULT);
     assert_string_equal(b->output, "once\n");
 }
@@ -133,20 +130,16 @@ static void malformed_frames_are_counted_and_change_nothing(void **state)
     order_run(b, 1, 1, shell("true"));
     const struct wire_msg *msg = hear(b, WIRE_RESULT);
     assert_int_equal(msg->result.outcome, WIRE_COMPLETED);
-    snprintf(command, sizeof command, "grep -q message.malformed %s",
-             b->log);
+    snprintf(command, sizeof command, "grep -q message.malformed %s", b->log);
     assert_int_equal(system(command), 0); /* NOLINT */
 }
 
 static void sigterm_drains_and_exits_zero_when_all_is_reported(void **state)
 {
     struct broker *b = *state;
-    char path[128], script[300];
 
     greet(b);
-    snprintf(path, sizeof path, "%s/go", b->dir);
-    snprintf(script, sizeof script, "while [ ! -e %s ]; do sleep 0.02; done",
-             path);
+    const char *script = gated(b, "", "");
     order_run(b, 1, 1, shell(script));
     hear(b, WIRE_ACCEPTED);
     kill(b->agent, SIGTERM);
@@ -154,7 +147,7 @@ static void sigterm_drains_and_exits_zero_when_all_is_reported(void **state)
     order_run(b, 2, 1, shell("true"));
     const struct wire_msg *msg = hear(b, WIRE_REFUSED);
     assert_int_equal(msg->refused.code, WIRE_REFUSE_DRAINING);
-    close(open(path, O_CREAT | O_WRONLY, 0600));
+    open_gate(b);
     msg = hear(b, WIRE_RESULT);
     assert_int_equal(msg->result.outcome, WIRE_COMPLETED);
     acknowledge(b, 1, 1);

@@ -7,8 +7,7 @@
 
 #include "agents/tree.h"
 
-/* ---- the walk
- * ------------------------------------------------------------------------- */
+/* ---- the walk -------------------------------------------------------- */
 
 static void branches_overlap_and_children_wait(void **state)
 {
@@ -75,9 +74,7 @@ static void many_nodes_run_to_their_end(void **state)
     assert_int_equal(b->result.result.events, 200);
 }
 
-/* ---- ends
- * -------------------------------------------------------------------------------
- */
+/* ---- ends ------------------------------------------------------------ */
 
 static void errors_name_the_node_and_the_reason(void **state)
 {

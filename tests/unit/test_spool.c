@@ -194,8 +194,7 @@ static void forgetting_removes_also_what_a_job_left(void **state)
     assert_int_equal(access("/etc/passwd", F_OK), 0);
 }
 
-/* ---- the journal
- * ------------------------------------------------------------------- */
+/* ---- the journal ----------------------------------------------------- */
 
 static struct wire_msg log_line(const char *text)
 {

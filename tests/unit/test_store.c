@@ -132,8 +132,7 @@ static void expect(struct fixture *f, const char *key, const char *wanted)
     free(is);
 }
 
-/* ---- turns
- * ------------------------------------------------------------------- */
+/* ---- turns ----------------------------------------------------------- */
 
 static void turns_that_wrote_are_numbered_without_gaps(void **state)
 {
@@ -262,8 +261,7 @@ static void keys_have_a_length(void **state)
     store_abort(f->store);
 }
 
-/* ---- write sets
- * ------------------------------------------------------------------ */
+/* ---- write sets ------------------------------------------------------ */
 
 static void a_write_set_is_what_was_written_in_order(void **state)
 {
@@ -347,8 +345,7 @@ static void nothing_is_kept_of_other_turns(void **state)
     assert_int_equal(count, 0);
 }
 
-/* ---- walks
- * -------------------------------------------------------------------------- */
+/* ---- walks ----------------------------------------------------------- */
 
 struct seen {
     char keys[64];
@@ -482,8 +479,7 @@ static void readers_have_a_limit(void **state)
     put_turn(f, "a", "1");
 }
 
-/* ---- directories that are not as they should be
- * ---------------------------------- */
+/* ---- directories that are not as they should be ---------------------- */
 
 static void expect_refusal(struct fixture *f, int wanted, const char *text)
 {
@@ -655,8 +651,7 @@ static void an_unwritable_directory_is_refused(void **state)
     assert_non_null(strstr(why, "check its owner and mode"));
 }
 
-/* ---- a full map
- * ------------------------------------------------------------------- */
+/* ---- a full map ------------------------------------------------------ */
 
 /* Commits values of so many bytes until the map is this full or refuses. */
 static int fill(struct fixture *f, unsigned permille, size_t bytes,
