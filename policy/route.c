@@ -327,6 +327,34 @@ static uint64_t opens_in_ms(const struct route_request *request, size_t hop,
     return guard->after_ms - request->waited_ms;
 }
 
+/* A run waits for the first candidate that may take it one day: the wanted
+ * pool, unless its size forbids it. */
+static enum route_verdict waits_for(const struct decision *decision)
+{
+    for (size_t i = 0; i < decision->candidate_count; i++) {
+        switch (decision->candidates[i].verdict) {
+        case ROUTE_TOO_BIG:
+        case ROUTE_SIZE_UNKNOWN:
+        case ROUTE_SIZE_GUARD:
+        case ROUTE_FORBIDDEN:
+            continue;
+        case ROUTE_TAKE:
+        case ROUTE_FULL:
+        case ROUTE_PAUSED:
+        case ROUTE_DRAINING:
+        case ROUTE_NO_AGENT:
+        case ROUTE_UNHEALTHY:
+        case ROUTE_NOT_CAPABLE:
+        case ROUTE_AGENTS_BUSY:
+        case ROUTE_NOT_YET:
+        case ROUTE_TOO_LITTLE_FREE:
+        case ROUTE_NOT_REACHED:
+            return decision->candidates[i].verdict;
+        }
+    }
+    return decision->candidates[0].verdict;
+}
+
 void route_decide(const struct route_request *request,
                   const struct pool_view *views, struct decision *ret)
 {
@@ -359,7 +387,7 @@ void route_decide(const struct route_request *request,
         ret->reason = WAIT_NONE;
         ret->look_again_ms = 0;
     } else {
-        ret->reason = route_reason(ret->candidates[0].verdict);
+        ret->reason = route_reason(waits_for(ret));
     }
     assert(ret->chosen >= 0 || ret->reason != WAIT_NONE);
 }

@@ -116,8 +116,9 @@ struct decision {
     struct route_candidate candidates[ROUTE_HOPS_MAX];
     size_t candidate_count;
     int chosen;              /* index of the candidate taken, -1: wait */
-    enum wait_reason reason; /* WAIT_NONE when chosen; else the wanted pool's
-                                (WAIT_FALLBACK_FORBIDDEN never hides it) */
+    enum wait_reason reason; /* WAIT_NONE when chosen; else the wanted pool's,
+                                or the first fallback's that can hold the run
+                                when the wanted pool never can */
     uint64_t look_again_ms;  /* a guard `after` opens in so many ms; 0: none */
 };
 

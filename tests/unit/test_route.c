@@ -135,6 +135,24 @@ static void what_lasts_is_named_before_what_passes(void **state)
     assert_int_equal(route_check(&request, 0, &views[0]), ROUTE_TOO_BIG);
 }
 
+static void
+a_run_too_big_for_its_pool_waits_for_the_fallback_that_fits(void **state)
+{
+    struct decision decision;
+
+    (void)state;
+    request.size_bytes = 3 * GIB;
+    views[0].max_size = views[1].max_size = GIB;
+    request.hops[2] = (struct route_hop){.pool = 2, .size_below = -1};
+    fill(2);
+    route_decide(&request, views, &decision);
+    assert_int_equal(decision.candidates[0].verdict, ROUTE_TOO_BIG);
+    assert_int_equal(decision.reason, WAIT_POOL_FULL);
+    views[2].max_size = GIB;
+    route_decide(&request, views, &decision);
+    assert_int_equal(decision.reason, WAIT_TOO_BIG);
+}
+
 static void a_ceiling_admits_its_own_size_and_nothing_over(void **state)
 {
     (void)state;
@@ -313,6 +331,7 @@ int main(void)
         TEST(a_closed_pool_still_starts_what_waits),
         TEST(agents_may_be_missing_unwell_unable_or_busy),
         TEST(what_lasts_is_named_before_what_passes),
+        TEST(a_run_too_big_for_its_pool_waits_for_the_fallback_that_fits),
         TEST(a_ceiling_admits_its_own_size_and_nothing_over),
         TEST(a_fallback_opens_after_its_time),
         TEST(a_full_fallback_still_says_when_to_look_again),
