@@ -231,7 +231,7 @@ static int on_renew(struct ledger *l, uint64_t session,
 
 static int on_bye(struct roster *r, struct ledger *l, struct session *s)
 {
-    int err = ledger_agent_gone(l, s->number, "it said goodbye");
+    int err = ledger_agent_left(l, s->number);
 
     session_end(r, s);
     return err;

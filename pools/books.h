@@ -25,11 +25,20 @@ enum {
     AGENTS_MAX = 4096,
     LOG_BYTES_MAX = 8 * 1024 * 1024, /* stored of one attempt's output */
     GRANTS_MAX = 4096,               /* in one turn: bounds its length */
-    REST_MS = 1000, /* an agent that gave a run back is pushed nothing so long,
-                       or it would get the same run again in the same turn */
+    /* An agent that gave a run back is pushed nothing so long, or it would get
+     * the same run again in the same turn. */
+    REST_MS = 1000,
+    FORGET_MS = 3600000, /* an agent that is gone is shown for an hour */
 };
 
-enum timer_kind { TIMER_LEASE, TIMER_RUN, TIMER_POOL, TIMER_GUARD, TIMER_REST };
+enum timer_kind {
+    TIMER_LEASE,
+    TIMER_RUN,
+    TIMER_POOL,
+    TIMER_GUARD,
+    TIMER_REST,
+    TIMER_FORGET
+};
 
 /* ---- runs ------------------------------------------------------------ */
 
@@ -167,6 +176,7 @@ struct agent {
     struct stopped stopped; /* by an operator */
     bool draining;          /* by itself */
     struct timer rest;      /* set: it gave a run back just now */
+    struct timer forget;    /* gone; due: nobody asks for it any more */
     uint64_t seen_ms;
     int64_t connected_unix_ms;
     uint64_t done, failed;
@@ -310,6 +320,7 @@ void agent_free(struct agent *agent);
 bool agent_announces(const struct agent *agent, const char *cap);
 void agent_know_need(struct agent *agent, const struct need *need);
 int pool_due(struct ledger *l, struct pool *pool);
+int agent_due(struct ledger *l, struct agent *agent);
 int pools_init(struct ledger *l);
 int pools_load(struct ledger *l);
 int agents_load(struct ledger *l);

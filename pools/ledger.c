@@ -181,6 +181,8 @@ static int timer_fires(struct ledger *l, struct timer *timer)
         return run_queue(l, run);
     case TIMER_POOL:
         return pool_due(l, container_of(timer, struct pool, timer));
+    case TIMER_FORGET:
+        return agent_due(l, container_of(timer, struct agent, forget));
     case TIMER_GUARD:
     case TIMER_REST:
         l->look = true;
@@ -377,7 +379,7 @@ void ledger_config_default(struct ledger_config *ret)
 
     *ret = (struct ledger_config){
         .pool_count = 3,
-        .lease_ms = 10000,
+        .lease_ms = 30000,
         .accept_ms = 5000,
         .margin_ms = 2000,
         .ageing_ms = 300000,

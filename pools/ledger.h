@@ -242,6 +242,9 @@ int ledger_agent_hello(struct ledger *ledger, uint64_t session,
  * provably not run. What it had accepted may be running: those leases go on
  * until they lapse. Unknown sessions are fine, here and below. */
 int ledger_agent_gone(struct ledger *ledger, uint64_t session, const char *why);
+/* It said goodbye: not lost. It is forgotten when it holds nothing and no
+ * operator stopped it; one that is lost is shown for an hour. */
+int ledger_agent_left(struct ledger *ledger, uint64_t session);
 int ledger_agent_draining(struct ledger *ledger, uint64_t session);
 /* A push that provably never left: the run goes back to its line at once. Its
  * agent is pushed nothing for a second, as after ledger_refused(). */

@@ -58,6 +58,39 @@ void agent_free(struct agent *agent)
     free(agent);
 }
 
+/* Does nothing depend on knowing it: no connection, no lease, no operator's
+ * word? */
+static bool is_idle(const struct agent *agent)
+{
+    return agent->session == 0 && agent->leases.count == 0 &&
+           agent->stopped.state == POOL_OPEN;
+}
+
+static void forget(struct ledger *l, struct agent *agent)
+{
+    size_t at = 0;
+
+    while (l->agents[at] != agent)
+        at++;
+    index_remove(&l->agents_by_name, &agent->by_name);
+    timers_clear(&l->timers, &agent->rest);
+    timers_clear(&l->timers, &agent->forget);
+    agent_free(agent);
+    memmove(&l->agents[at], &l->agents[at + 1],
+            (--l->agent_count - at) * sizeof(struct agent *));
+}
+
+int agent_due(struct ledger *l, struct agent *agent)
+{
+    if (is_idle(agent)) {
+        forget(l, agent);
+        return 0;
+    }
+    return agent->session != 0 ? 0
+                               : fail(l, timers_set(&l->timers, &agent->forget,
+                                                    l->now_ms + FORGET_MS));
+}
+
 /* The roster is full: forget the agent that has been gone the longest and that
  * nothing depends on. */
 static bool forget_one(struct ledger *l)
@@ -66,19 +99,13 @@ static bool forget_one(struct ledger *l)
 
     for (size_t i = 0; i < l->agent_count; i++) {
         const struct agent *a = l->agents[i];
-        if (a->session == 0 && a->leases.count == 0 &&
-            a->stopped.state == POOL_OPEN &&
-            (oldest == l->agent_count ||
-             a->seen_ms < l->agents[oldest]->seen_ms))
+        if (is_idle(a) && (oldest == l->agent_count ||
+                           a->seen_ms < l->agents[oldest]->seen_ms))
             oldest = i;
     }
     if (oldest == l->agent_count)
         return false;
-    index_remove(&l->agents_by_name, &l->agents[oldest]->by_name);
-    timers_clear(&l->timers, &l->agents[oldest]->rest);
-    agent_free(l->agents[oldest]);
-    memmove(&l->agents[oldest], &l->agents[oldest + 1],
-            (--l->agent_count - oldest) * sizeof(struct agent *));
+    forget(l, l->agents[oldest]);
     return true;
 }
 
@@ -94,6 +121,7 @@ struct agent *agent_add(struct ledger *l, const char *name)
     if (agent == NULL)
         return NULL;
     agent->rest.kind = TIMER_REST;
+    agent->forget.kind = TIMER_FORGET;
     copy_text(agent->name, sizeof agent->name, name);
     index_add(&l->agents_by_name, &agent->by_name, agent->name,
               strlen(agent->name));
@@ -313,6 +341,7 @@ int ledger_agent_hello(struct ledger *l, uint64_t session,
     agent->pid = hello->pid;
     agent->draining = hello->draining;
     timers_clear(&l->timers, &agent->rest);
+    timers_clear(&l->timers, &agent->forget);
     agent->seen_ms = l->now_ms;
     agent->connected_unix_ms = l->now_unix_ms;
     copy_text(agent->host, sizeof agent->host, hello->host);
@@ -343,15 +372,13 @@ int ledger_agent_hello(struct ledger *l, uint64_t session,
     return err;
 }
 
-int ledger_agent_gone(struct ledger *l, uint64_t session, const char *why)
+static int end_session(struct ledger *l, struct agent *agent, const char *word,
+                       const char *why)
 {
-    struct agent *agent = of_session(l, session);
     int err = 0;
 
-    if (agent == NULL)
-        return 0;
     set_session(l, agent, 0);
-    struct effect *e = note(l, "agent.lost", NULL, NULL, why);
+    struct effect *e = note(l, word, NULL, NULL, why);
     e->agent = turn_text(l, "%s", agent->name);
     for (struct link *at = agent->leases.head, *next; at != NULL && err == 0;
          at = next) {
@@ -360,6 +387,27 @@ int ledger_agent_gone(struct ledger *l, uint64_t session, const char *why)
         if (!lease->accepted)
             err = lease_return(l, lease, "its agent was lost before it began");
     }
+    if (err == 0)
+        err = timers_set(&l->timers, &agent->forget, l->now_ms + FORGET_MS);
+    return fail(l, err);
+}
+
+int ledger_agent_gone(struct ledger *l, uint64_t session, const char *why)
+{
+    struct agent *agent = of_session(l, session);
+
+    return agent != NULL ? end_session(l, agent, "agent.lost", why) : 0;
+}
+
+int ledger_agent_left(struct ledger *l, uint64_t session)
+{
+    struct agent *agent = of_session(l, session);
+
+    if (agent == NULL)
+        return 0;
+    int err = end_session(l, agent, "agent.left", NULL);
+    if (err == 0 && is_idle(agent))
+        forget(l, agent);
     return err;
 }
 

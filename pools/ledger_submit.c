@@ -71,9 +71,11 @@ static void admit(const struct ledger *l, const struct origin *origin,
                (long long)origin->features.size_bytes, pool->config.name);
     else if (l->store_permille >= STORE_FULL_PERMILLE)
         refuse(ret, ADMIT_STORE_FULL,
-               "the store is %u.%u %% full; running work completes, new work "
-               "is refused; raise limits.store or remove old runs",
-               l->store_permille / 10, l->store_permille % 10);
+               "no room: the store is %u.%u %% full, or its disk has under "
+               "%d MiB left; what runs completes, new work is refused; raise "
+               "limits.store or free disk space",
+               l->store_permille / 10, l->store_permille % 10,
+               STORE_DISK_RESERVE >> 20);
     else if (line_count(&pool->line) >= pool->config.waiting_max)
         refuse(ret, ADMIT_LINE_FULL, "%u runs wait in pool %s, its maximum",
                pool->config.waiting_max, pool->config.name);

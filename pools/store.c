@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -510,6 +511,16 @@ static size_t free_pages(const struct store *store)
     return pages;
 }
 
+/* A commit that finds the disk full fails, and the process with it; so what is
+ * accepted must leave room for its own end. */
+static bool disk_is_short(const struct store *store)
+{
+    struct statvfs fs;
+
+    return fstatvfs(store->lock_fd, &fs) == 0 &&
+           (uint64_t)fs.f_bavail * fs.f_frsize < STORE_DISK_RESERVE;
+}
+
 unsigned store_used_permille(const struct store *store)
 {
     MDB_envinfo info;
@@ -521,7 +532,7 @@ unsigned store_used_permille(const struct store *store)
     size_t used = info.me_last_pgno + 1;
     if (used * 1000 / total > COUNT_FREE_ABOVE_PERMILLE)
         used -= free_pages(store);
-    return (unsigned)(used * 1000 / total);
+    return disk_is_short(store) ? 1000 : (unsigned)(used * 1000 / total);
 }
 
 /* ---- reading --------------------------------------------------------- */

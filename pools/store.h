@@ -94,9 +94,10 @@ struct store_write {
 const struct store_write *store_writes(const struct store *store,
                                        size_t *ret_count);
 
-/* Part of the map in use, 0..1000. Accepting work stops at STORE_FULL_PERMILLE,
+/* Part of the map in use, 0..1000; 1000 also when the disk has less than
+ * STORE_DISK_RESERVE bytes left. Accepting work stops at STORE_FULL_PERMILLE,
  * so that what is accepted can always be completed. */
-enum { STORE_FULL_PERMILLE = 950 };
+enum { STORE_FULL_PERMILLE = 950, STORE_DISK_RESERVE = 16 << 20 };
 unsigned store_used_permille(const struct store *store);
 
 /* ---- reading: any thread, its own reader ------------------------------- */

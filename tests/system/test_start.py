@@ -29,6 +29,23 @@ class Start(harness.SystemTest):
             self.assertIn(word, done.stderr)
         return done.stderr
 
+    # ---- a full disk --------------------------------------------------------------
+
+    def test_a_short_disk_refuses_new_work_and_ends_nothing(self):
+        if os.geteuid() != 0:
+            self.skipTest("mounting a small disk takes root")
+        disk = os.path.join(self.scene.directory, "broker.state")
+        os.mkdir(disk)
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", disk], capture_output=True).returncode:
+            self.skipTest("no right to mount here")
+        self.addCleanup(subprocess.run, ["umount", "-l", disk])
+        broker = Broker(self.scene)
+        for _ in range(3):
+            refused = broker.post("/api/v1/workers/execute", {"workflow": shell("true")})
+            self.assertProblem(refused, 507, "STORE_FULL")
+        subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)
+        self.assertStatus(broker.post("/api/v1/workers/execute", {"workflow": shell("true")}), 202)
+
     # ---- options and configuration -----------------------------------------------
 
     def test_wrong_usage_is_told_and_ends_with_2(self):

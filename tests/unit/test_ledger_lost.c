@@ -289,6 +289,54 @@ static void unknown_sessions_are_fine(void **state)
     assert_int_equal(f->effect_count, 0);
 }
 
+static size_t agents_known(struct fixture *f)
+{
+    struct board *board = board_of(f);
+    size_t count = board->agent_count;
+
+    free(board);
+    return count;
+}
+
+static void left(struct fixture *f, uint64_t session)
+{
+    begin(f);
+    assert_int_equal(ledger_agent_left(f->ledger, session), 0);
+    commit(f);
+}
+
+static void
+an_agent_that_left_is_forgotten_and_a_lost_one_after_an_hour(void **state)
+{
+    struct fixture *f = *state;
+
+    join(f, 1, "a", 1);
+    left(f, 1);
+    assert_int_equal(agents_known(f), 0);
+    join(f, 2, "a", 1);
+    gone(f, 2);
+    pass(f, 3599999);
+    assert_int_equal(agents_known(f), 1);
+    pass(f, 1);
+    assert_int_equal(agents_known(f), 0);
+}
+
+static void
+an_agent_that_leaves_with_a_lease_is_kept_until_it_ended(void **state)
+{
+    struct fixture *f = *state;
+
+    join(f, 1, "a", 1);
+    struct run_id id = submit(f, "default");
+    accept_run(f, 1, id, 1);
+    left(f, 1);
+    assert_state(f, id, RUN_RUNNING);
+    assert_int_equal(agents_known(f), 1);
+    pass(f, 2 * 3600000);
+    assert_state(f, id, RUN_CRASHED);
+    assert_int_equal(agents_known(f), 0);
+}
+
 #define claim(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -304,6 +352,8 @@ int main(void)
         claim(an_agent_is_told_that_a_late_acceptance_is_lost),
         claim(a_refusal_after_acceptance_is_late),
         claim(a_repeated_acceptance_renews),
+        claim(an_agent_that_left_is_forgotten_and_a_lost_one_after_an_hour),
+        claim(an_agent_that_leaves_with_a_lease_is_kept_until_it_ended),
         claim(unknown_sessions_are_fine),
     };
 
