@@ -301,8 +301,8 @@ static void on_signal(struct broker *b, int signal_fd)
         ledger_drain(b->ledger);
         log_event(LOG_INFO, "broker.draining", "signal", name, "running",
                   log_number((int64_t)ledger_live(b->ledger)), "text",
-                  "a second signal stops at once; running work goes on on its "
-                  "agents and is found again at the next start",
+                  "a second signal stops at once; what runs goes on, and is "
+                  "found again by a start before its lease is over",
                   NULL);
     }
 }

@@ -176,8 +176,8 @@ const struct config_key config_keys[] = {
     {"drain", CONFIG_DURATION, .min = 0, .max = 7 * DAY,
      RAW(struct config_raw, drain), TO(struct config, drain_ms),
      .text = "After SIGTERM nothing new starts; running work may take this "
-             "long to end. What still runs then continues on its agent and is "
-             "taken up again by the next broker."},
+             "long to end. What still runs then continues until its lease is "
+             "over, and is taken up again by a broker that starts before."},
     {"lease", CONFIG_SECTION, RAW(struct config_raw, lease),
      .raw_bytes = sizeof(((struct config_raw *)NULL)->lease),
      .keys = lease_keys, .text = "An agent's right to one attempt of a run."},
