@@ -33,7 +33,8 @@ static void on_signals(struct agent *agent, int64_t now)
             session_drain(&agent->session, "stopping");
         else if (agent->stops == 2)
             session_cancel_all(&agent->session, now, AGENT_CANCEL_GRACE_MS,
-                               "the agent was told to stop twice");
+                               "the agent was told to stop twice and ended "
+                               "the run");
     }
 }
 

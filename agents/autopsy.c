@@ -104,31 +104,44 @@ static void replay(int dir_fd, struct findings *f)
     journal_close_reader(&reader);
 }
 
-static void settle(struct findings *f, int64_t now_unix_ms)
+/* As the shepherd would have: what it was to stop is CANCELLED. */
+static void settle(struct findings *f, const struct autopsy_cause *cause,
+                   int64_t now_unix_ms)
 {
-    static const char died[] = "the shepherd died";
+    const char *error = cause->told ? "killed, with its shepherd, which did "
+                                      "not obey"
+                                    : "the shepherd died";
 
     for (size_t i = 0; i < f->count; i++) {
         if (f->nodes[i].state == WIRE_NODE_RUNNING) {
-            f->nodes[i].state = WIRE_NODE_FAILED;
+            f->nodes[i].state =
+                cause->told ? WIRE_NODE_CANCELLED : WIRE_NODE_FAILED;
             f->nodes[i].ended_unix_ms = now_unix_ms;
-            set_error(f, i, died, strlen(died));
+            set_error(f, i, error, strlen(error));
         } else if (f->nodes[i].state == WIRE_NODE_WAITING) {
             f->nodes[i].state = WIRE_NODE_CANCELLED;
         }
     }
 }
 
-static void describe(int dir_fd, const char *how, char *ret_error, size_t room)
+static void describe(int dir_fd, const struct autopsy_cause *cause,
+                     char *ret_error, size_t room)
 {
     char *words = NULL;
     size_t len = 0;
 
+    if (cause->told) {
+        snprintf(ret_error, room,
+                 "%.300s; its shepherd did not obey and was killed",
+                 cause->told);
+        clean_text(ret_error);
+        return;
+    }
     if (spool_read(dir_fd, "shepherd.err", 1 << 20, &words, &len) < 0)
         words = NULL;
     while (words && len > 0 && words[len - 1] == '\n')
         words[--len] = '\0';
-    snprintf(ret_error, room, "the shepherd died (%.120s%s%.*s)", how,
+    snprintf(ret_error, room, "the shepherd died (%.120s%s%.*s)", cause->how,
              words && *words ? "; its last words: " : "", LAST_WORDS_MAX,
              words ? words : "");
     clean_text(ret_error);
@@ -136,7 +149,7 @@ static void describe(int dir_fd, const char *how, char *ret_error, size_t room)
 }
 
 int autopsy_write(const struct spool *spool, int dir_fd, const char *name,
-                  const char *how)
+                  const struct autopsy_cause *cause)
 {
     struct wire_msg result = {.type = WIRE_RESULT};
     struct findings found = {0};
@@ -148,16 +161,16 @@ int autopsy_write(const struct spool *spool, int dir_fd, const char *name,
         rc = spool_parse_name(name, &result.result.run, &result.result.attempt);
     if (rc < 0)
         return rc;
-    describe(dir_fd, how, error, sizeof error);
+    describe(dir_fd, cause, error, sizeof error);
     count_nodes(dir_fd, &found);
     replay(dir_fd, &found);
     int64_t now = clock_unix_ms(), first = now;
-    settle(&found, now);
+    settle(&found, cause, now);
     for (size_t i = 0; i < found.count; i++)
         if (found.nodes[i].started_unix_ms &&
             found.nodes[i].started_unix_ms < first)
             first = found.nodes[i].started_unix_ms;
-    result.result.outcome = WIRE_FAILED;
+    result.result.outcome = cause->told ? cause->outcome : WIRE_FAILED;
     result.result.events = found.events;
     result.result.started_unix_ms = first;
     result.result.ended_unix_ms = now;

@@ -11,10 +11,19 @@
 
 #include "agents/spool.h"
 
-/* Writes the result of attempt `name`: FAILED, "the shepherd died (how; its
- * last words)", node states as the journal has them. -EBUSY: processes of the
- * run cannot be killed yet; -ENOSPC, ... */
+struct autopsy_cause {
+    const char *how; /* the shepherd ended, as far as known */
+    /* Of one that this agent killed for not doing what it was told: what it
+     * was told, and the outcome it would have written. NULL: of another. */
+    const char *told;
+    enum wire_outcome outcome;
+};
+
+/* Writes the result of attempt `name`, node states as the journal has them:
+ * FAILED, "the shepherd died (how; its last words)"; or cause->outcome, "told;
+ * its shepherd did not obey and was killed". -EBUSY: processes of the run
+ * cannot be killed yet; -ENOSPC, ... */
 int autopsy_write(const struct spool *spool, int dir_fd, const char *name,
-                  const char *how);
+                  const struct autopsy_cause *cause);
 
 #endif

@@ -4,9 +4,8 @@
  *    "body": "text" or any JSON?, "expect_status": 200 or [200, 404]?}
  *
  * The body of the answer goes to the captured output, the status becomes the
- * exit code. Statuses of 400 and above fail unless expected. Redirects are not
- * followed: a 3xx is an answer like others, and its target is the caller's to
- * judge.
+ * exit code. Statuses of 300 and above fail unless expected. Redirects are not
+ * followed: the error names the target, which is the author's to judge.
  *
  * A workflow's author is not to reach through this agent what only this machine
  * or its network reaches (metadata services, admin ports). The check is made on
@@ -289,11 +288,24 @@ static bool is_expected(const json_t *config, long status)
     if (json_is_integer(expected))
         return json_integer_value(expected) == status;
     if (!json_is_array(expected))
-        return status < 400;
+        return status < 300;
     for (size_t i = 0; i < json_array_size(expected); i++)
         if (json_integer_value(json_array_get(expected, i)) == status)
             return true;
     return false;
+}
+
+static _Noreturn void fail_status(CURL *curl, long status, const char *url)
+{
+    char *target = NULL;
+
+    curl_easy_getinfo(curl, CURLINFO_REDIRECT_URL, &target);
+    if (status >= 300 && status < 400 && target)
+        exec_fail((int32_t)status,
+                  "status %ld from %.100s is a redirect to %.100s, and "
+                  "redirects are not followed",
+                  status, url, target);
+    exec_fail((int32_t)status, "status %ld from %.200s", status, url);
 }
 
 void exec_http_run(const struct exec_scene *scene, const struct plan_node *node)
@@ -332,7 +344,7 @@ void exec_http_run(const struct exec_scene *scene, const struct plan_node *node)
         exec_fail(-1, "%.160s: %.120s", url,
                   *error ? error : curl_easy_strerror(rc));
     if (!is_expected(node->config, status))
-        exec_fail((int32_t)status, "status %ld from %.200s", status, url);
+        fail_status(curl, status, url);
     memset(&report, 0, sizeof report);
     report.ok = true;
     report.exit_code = (int32_t)status;

@@ -318,8 +318,8 @@ void session_on_renewed(struct session *session, const struct wire_msg *msg,
         if (held->doomed)
             continue;
         if (listed_all && held->first_beat && held->first_beat <= beat)
-            held_renew(held, sent->sent_at + msg->renewed.lease_ms);
+            held_renew(held, now_ms, sent->sent_at + msg->renewed.lease_ms);
         else if (held->accepted_beat == beat && beat != 0)
-            held_renew(held, held->accepted_at + msg->renewed.lease_ms);
+            held_renew(held, now_ms, held->accepted_at + msg->renewed.lease_ms);
     }
 }

@@ -184,7 +184,11 @@ bool held_refresh(struct holdings *holdings, struct held *held, const char *how)
     int rc = state == SPOOL_ENDED ? load_result(held) : -ENOENT;
     if (rc < 0) {
         /* Dead without a result, or with one that cannot be read. */
-        rc = autopsy_write(holdings->spool, held->dir_fd, held->name, how);
+        struct autopsy_cause cause = {.how = how,
+                                      .told = held->killed ? held->overdue_for
+                                                           : NULL,
+                                      .outcome = held->overdue_outcome};
+        rc = autopsy_write(holdings->spool, held->dir_fd, held->name, &cause);
         if (rc == 0)
             rc = load_result(held);
     }
@@ -198,6 +202,27 @@ bool held_refresh(struct holdings *holdings, struct held *held, const char *how)
     }
     held->state = HELD_ENDED;
     return true;
+}
+
+/* The time-out as the RUN message has it; without one that can be read, none.
+ */
+static int64_t load_timeout(const struct held *held)
+{
+    struct wire_msg msg;
+    const char *why = "";
+    char *frame;
+    size_t bytes;
+    int64_t timeout_ms = 0;
+
+    if (spool_read(held->dir_fd, "run", WIRE_FRAME_MAX, &frame, &bytes) < 0)
+        return 0;
+    if (wire_unpack(frame, bytes, &msg, &why) == 0) {
+        if (msg.type == WIRE_RUN)
+            timeout_ms = (int64_t)msg.run.timeout_ms;
+        wire_clear(&msg);
+    }
+    free(frame);
+    return timeout_ms;
 }
 
 struct adoption {
@@ -230,6 +255,8 @@ static void adopt_one(void *context, const char *name)
         return;
     held->adopted = true;
     held_refresh(holdings, held, "while no agent was there to see it");
+    if (held->state == HELD_RUNNING)
+        held->timeout_ms = load_timeout(held);
     log_event(LOG_LEVEL_INFO, "run.adopted", "run=%.36s attempt=%u state=%s",
               name, held->attempt,
               held->state == HELD_ENDED ? "ended" : "running");
@@ -274,12 +301,16 @@ static bool order(const struct held *held, enum shepherd_verb verb,
     return write(held->ctl_fd, &o, sizeof o) == (ssize_t)sizeof o;
 }
 
-void held_renew(struct held *held, int64_t deadline_at)
+void held_renew(struct held *held, int64_t now_ms, int64_t deadline_at)
 {
     if (held->state == HELD_ENDED ||
         (held->renewed && deadline_at <= held->deadline_at))
         return;
     held->deadline_at = deadline_at;
+    if (!held->timeout_at && held->timeout_ms > 0 &&
+        held->timeout_ms < INT64_MAX / 2)
+        held->timeout_at = now_ms + held->timeout_ms +
+                           SHEPHERD_TIMEOUT_GRACE_MS + HELD_OVERDUE_MS;
     /* When the FIFO is full the shepherd is stopped; the next renewal, or its
      * own deadline, settles it. */
     if (order(held, SHEPHERD_DEADLINE, deadline_at, ""))
@@ -287,7 +318,7 @@ void held_renew(struct held *held, int64_t deadline_at)
 }
 
 void held_stop(struct held *held, int64_t now_ms, int64_t grace_ms,
-               const char *reason, size_t reason_bytes)
+               const char *reason)
 {
     if (held->state == HELD_ENDED)
         return;
@@ -297,11 +328,30 @@ void held_stop(struct held *held, int64_t now_ms, int64_t grace_ms,
     held->overdue_at = overdue;
     held->stop_due = true;
     held->stop_grace_ms = grace_ms;
-    if (reason_bytes >= sizeof held->stop_reason)
-        reason_bytes = sizeof held->stop_reason - 1;
-    memcpy(held->stop_reason, reason, reason_bytes);
-    held->stop_reason[reason_bytes] = '\0';
+    if (!*held->stop_reason) /* a second order is only more urgent */
+        snprintf(held->stop_reason, sizeof held->stop_reason, "%s", reason);
     held_tick(held, now_ms);
+}
+
+/* An order to stop counts before what came to pass after it: who gave it waits
+ * for its answer. */
+static void note_cause(struct held *held, int64_t now_ms)
+{
+    char *told = held->overdue_for;
+    size_t room = sizeof held->overdue_for;
+
+    if (*held->stop_reason) {
+        held->overdue_outcome = WIRE_CANCELLED;
+        snprintf(told, room, "%s", held->stop_reason);
+    } else if (held->timeout_at && now_ms >= held->timeout_at) {
+        held->overdue_outcome = WIRE_TIMED_OUT;
+        snprintf(told, room, "the run's time-out of %g s passed",
+                 (double)held->timeout_ms / 1000);
+    } else {
+        held->overdue_outcome = WIRE_LEASE_LOST;
+        snprintf(told, room,
+                 "the lease ran out without word from the dispatcher");
+    }
 }
 
 /* SIGKILL for a shepherd that does not do what it was told: it is stopped, or
@@ -313,14 +363,26 @@ static void kill_shepherd(struct held *held)
 
     if (fd < 0)
         return;
-    /* The pid was read before the pidfd was made: still the same process? */
+    /* The pid was read before the pidfd was made: still the same process? A
+     * lock that is free is of one that died before, by another's hand. */
     if (spool_shepherd_pid(held->dir_fd) == pid &&
-        pidfd_send_signal(fd, SIGKILL, NULL, 0) == 0)
-        log_event(LOG_LEVEL_ERROR, "shepherd.killed",
-                  "run=%.36s attempt=%u pid=%d reason=\"did not stop its run "
-                  "in time\"",
-                  held->name, held->attempt, (int)pid);
+        spool_state_of(held->dir_fd) == SPOOL_RUNNING &&
+        pidfd_send_signal(fd, SIGKILL, NULL, 0) == 0) {
+        held->killed = true;
+        log_event(
+            LOG_LEVEL_ERROR, "shepherd.killed",
+            "run=%.36s attempt=%u pid=%d told=%s reason=\"did not stop its "
+            "run in time\"",
+            held->name, held->attempt, (int)pid,
+            log_quote(held->overdue_for, strlen(held->overdue_for)).text);
+    }
     close(fd);
+}
+
+static void sooner(int64_t *at, int64_t candidate)
+{
+    if (candidate && (!*at || candidate < *at))
+        *at = candidate;
 }
 
 void held_tick(struct held *held, int64_t now_ms)
@@ -331,12 +393,15 @@ void held_tick(struct held *held, int64_t now_ms)
         order(held, SHEPHERD_CANCEL, held->stop_grace_ms, held->stop_reason))
         held->stop_due = false;
     int64_t overdue = held->overdue_at;
-    if (held->deadline_at &&
-        (!overdue || held->deadline_at + HELD_OVERDUE_MS < overdue))
-        overdue = held->deadline_at + HELD_OVERDUE_MS;
+    sooner(&overdue, held->timeout_at);
+    sooner(&overdue,
+           held->deadline_at ? held->deadline_at + HELD_OVERDUE_MS : 0);
     if (overdue && now_ms >= overdue) {
+        if (!*held->overdue_for)
+            note_cause(held, now_ms);
         kill_shepherd(held);
         held->overdue_at = now_ms + HELD_OVERDUE_MS;
         held->deadline_at = 0;
+        held->timeout_at = held->timeout_at ? INT64_MAX : 0; /* said once */
     }
 }

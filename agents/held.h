@@ -32,12 +32,19 @@ struct held {
     int64_t started_unix_ms;
     int64_t deadline_at; /* of the lease; 0: not known (adopted) */
     bool renewed;        /* at least once by this agent: the job may run */
+    int64_t timeout_ms;  /* of the run; 0: none */
+    int64_t timeout_at;  /* its shepherd has long ended it then; 0: never */
 
     /* An order to stop, until it went into the FIFO. */
     bool stop_due;
     int64_t stop_grace_ms;
     char stop_reason[SHEPHERD_REASON_MAX];
     int64_t overdue_at; /* a shepherd still there then is killed; 0: never */
+
+    /* What a shepherd that is overdue should have done; "": it is not. */
+    char overdue_for[SHEPHERD_REASON_MAX];
+    enum wire_outcome overdue_outcome;
+    bool killed; /* by this agent, for that */
 
     /* Renewal: the first RENEW that listed it, and its own ACCEPTED. */
     uint64_t first_beat, accepted_beat;
@@ -97,10 +104,12 @@ int holdings_adopt(struct holdings *holdings);
 bool held_refresh(struct holdings *holdings, struct held *held,
                   const char *how);
 
-/* Orders for the shepherd. The first renewal starts the job. */
-void held_renew(struct held *held, int64_t deadline_at);
+/* Orders for the shepherd. The first renewal starts the job, and the time to
+ * its time-out, should the shepherd not see to that. For an adopted one it is
+ * the first by this agent. `reason` becomes the text of the result. */
+void held_renew(struct held *held, int64_t now_ms, int64_t deadline_at);
 void held_stop(struct held *held, int64_t now_ms, int64_t grace_ms,
-               const char *reason, size_t reason_bytes);
+               const char *reason);
 /* Sends what is due, kills a shepherd that does not obey. */
 void held_tick(struct held *held, int64_t now_ms);
 

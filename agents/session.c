@@ -63,7 +63,7 @@ void session_doom(struct session *session, struct held *held, int64_t now_ms,
     if (held->state == HELD_ENDED)
         holdings_forget(&session->holdings, held);
     else
-        held_stop(held, now_ms, 0, why, strlen(why));
+        held_stop(held, now_ms, 0, why);
 }
 
 void session_drain(struct session *session, const char *reason)
@@ -80,8 +80,7 @@ void session_cancel_all(struct session *session, int64_t now_ms,
                         int64_t grace_ms, const char *reason)
 {
     for (size_t i = 0; i < session->holdings.count; i++)
-        held_stop(session->holdings.list[i], now_ms, grace_ms, reason,
-                  strlen(reason));
+        held_stop(session->holdings.list[i], now_ms, grace_ms, reason);
 }
 
 bool session_is_idle(const struct session *session, bool *ret_reported)
@@ -207,6 +206,7 @@ static int begin_run(struct session *session, const struct wire_msg *msg,
         spool_forget(session->spool, name, trash);
         return rc;
     }
+    held->timeout_ms = (int64_t)msg->run.timeout_ms;
     held->deadline_at = now_ms + msg->run.lease_ms;
     rc = nursery_spawn(session->nursery, name, held->deadline_at);
     if (rc < 0)
@@ -324,6 +324,8 @@ static void on_cancel(struct session *session, const struct wire_msg *msg,
 {
     struct held *held = holdings_find(&session->holdings, &msg->cancel.run,
                                       msg->cancel.attempt);
+    const struct wire_bytes *reason = &msg->cancel.reason;
+    char text[SHEPHERD_REASON_MAX];
 
     if (!held) {
         session->unexpected++;
@@ -337,9 +339,10 @@ static void on_cancel(struct session *session, const struct wire_msg *msg,
     log_event(LOG_LEVEL_INFO, "run.cancelling",
               "run=%.36s attempt=%u grace_ms=%u reason=%s", held->name,
               held->attempt, msg->cancel.grace_ms,
-              log_quote(msg->cancel.reason.ptr, msg->cancel.reason.len).text);
-    held_stop(held, now_ms, msg->cancel.grace_ms, msg->cancel.reason.ptr,
-              msg->cancel.reason.len);
+              log_quote(reason->ptr, reason->len).text);
+    snprintf(text, sizeof text, "cancelled%s%.*s", reason->len ? ": " : "",
+             (int)reason->len, reason->len ? reason->ptr : "");
+    held_stop(held, now_ms, msg->cancel.grace_ms, text);
 }
 
 static void on_malformed(struct session *session, int64_t now_ms,

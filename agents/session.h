@@ -91,7 +91,7 @@ void session_on_stall(struct session *session, int64_t now_ms,
 
 /* No new runs from now on. */
 void session_drain(struct session *session, const char *reason);
-/* Stops every run. */
+/* Stops every run; `reason` becomes the text of their results. */
 void session_cancel_all(struct session *session, int64_t now_ms,
                         int64_t grace_ms, const char *reason);
 /* Nothing runs; `*ret_reported`: and the broker has every result. */

@@ -369,7 +369,6 @@ static void read_orders(struct shepherd *s, int64_t now)
     ssize_t n;
 
     while ((n = read(s->ctl_fd, &order, sizeof order)) > 0) {
-        char error[SHEPHERD_REASON_MAX + 20];
         if (n != (ssize_t)sizeof order || order.mark != shepherd_order_mark)
             continue;
         order.reason[sizeof order.reason - 1] = '\0';
@@ -378,10 +377,8 @@ static void read_orders(struct shepherd *s, int64_t now)
             renew(s, order.value, now);
             break;
         case SHEPHERD_CANCEL:
-            snprintf(error, sizeof error, "cancelled%s%s",
-                     *order.reason ? ": " : "", order.reason);
             stop(s, WIRE_CANCELLED, now, order.value > 0 ? order.value : 0,
-                 error);
+                 *order.reason ? order.reason : "cancelled");
             break;
         default:
             break;

@@ -33,7 +33,8 @@ enum {
 enum shepherd_verb {
     SHEPHERD_DEADLINE = 1, /* the lease now ends at `value` (clock_boot_ms);
                               the first one starts the job */
-    SHEPHERD_CANCEL = 2,   /* TERM, KILL after `value` ms; 0: at once */
+    SHEPHERD_CANCEL = 2,   /* TERM, KILL after `value` ms; 0: at once; the
+                              reason becomes the result's text */
 };
 
 /* One write(2) into the attempt's ctl FIFO. A restarted agent may be newer than

@@ -198,7 +198,7 @@ static inline void cancel(struct bench *b, int64_t grace_ms)
     struct shepherd_order order = {.mark = shepherd_order_mark,
                                    .verb = SHEPHERD_CANCEL,
                                    .value = grace_ms,
-                                   .reason = "because"};
+                                   .reason = "cancelled: because"};
 
     assert_int_equal(write(b->ctl_fd, &order, sizeof order), sizeof order);
 }

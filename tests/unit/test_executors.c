@@ -255,6 +255,29 @@ static void http_does_not_follow_a_redirect(void **state)
     assert_int_equal(node(b, 0)->exit_code, 302);
 }
 
+static void http_fails_on_a_redirect_and_says_where_to(void **state)
+{
+    static const char answer[] = "HTTP/1.1 302 Go\r\nLocation: "
+                                 "https://example.org/there\r\n"
+                                 "Content-Length: 0\r\n\r\n";
+    struct bench *b = *state;
+
+    call(b, answer, "", WIRE_FAILED);
+    assert_int_equal(node(b, 0)->exit_code, 302);
+    struct wire_bytes error = node(b, 0)->error;
+    static const char want[] = "is a redirect to https://example.org/there, "
+                               "and redirects are not followed";
+    assert_non_null(memmem(error.ptr, error.len, want, strlen(want)));
+}
+
+static void http_fails_on_a_3xx_without_a_target(void **state)
+{
+    struct bench *b = *state;
+
+    call(b, "HTTP/1.1 304 Same\r\nContent-Length: 0\r\n\r\n", "", WIRE_FAILED);
+    assert_memory_equal(node(b, 0)->error.ptr, "status 304 from http://", 23);
+}
+
 static void http_stops_at_an_answer_that_is_too_large(void **state)
 {
     struct bench *b = *state;
@@ -285,6 +308,8 @@ int main(void)
         HTTP(http_fails_on_an_error_status),
         HTTP(http_takes_an_expected_status),
         HTTP(http_does_not_follow_a_redirect),
+        HTTP(http_fails_on_a_redirect_and_says_where_to),
+        HTTP(http_fails_on_a_3xx_without_a_target),
         HTTP(http_stops_at_an_answer_that_is_too_large),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

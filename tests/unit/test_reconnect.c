@@ -295,6 +295,162 @@ static void a_killed_shepherd_is_reported_and_its_tree_is_dead(void **state)
     assert_int_equal(errno, ESRCH);
 }
 
+static void a_cancel_that_a_stopped_shepherd_ignores_is_a_cancel(void **state)
+{
+    struct broker *b = *state;
+
+    greet(b);
+    order_run(b, 1, 1,
+              shell("echo up; sleep 0.2; kill -STOP $PPID; exec sleep 300"));
+    while (!strstr(b->output, "up"))
+        hear(b, WIRE_LOG);
+    poll(NULL, 0, 500);
+    cancel(b, 1, 0);
+    const struct wire_msg *msg = hear(b, WIRE_RESULT);
+    assert_int_equal(msg->result.outcome, WIRE_CANCELLED);
+    assert_true(text_is(msg->result.error,
+                        "cancelled: test; its shepherd did not obey and was "
+                        "killed"));
+    assert_int_equal(msg->result.nodes[0].state, WIRE_NODE_CANCELLED);
+    acknowledge(b, 1, 1);
+    await_empty_spool(b);
+}
+
+/* An attempt whose shepherd does nothing at all, and the agent's memory of it.
+ * Time is the test's. */
+struct stuck {
+    struct spool spool;
+    struct nursery nursery; /* not asked for anything */
+    struct holdings holdings;
+    struct held *held;
+    pid_t shepherd;
+};
+
+enum { STUCK_TIMEOUT_MS = 60000 };
+
+static void start_stuck(struct stuck *stuck, const struct broker *b)
+{
+    struct wire_msg run = {.type = WIRE_RUN};
+    char why[SPOOL_WHY_MAX], name[SPOOL_NAME_MAX], *frame;
+    int dir_fd, said[2];
+    size_t len;
+    char byte;
+
+    memset(stuck, 0, sizeof *stuck);
+    assert_int_equal(spool_open(b->spool, 0, &stuck->spool, why), 0);
+    run.run.run = run_id(1);
+    run.run.attempt = 1;
+    run.run.timeout_ms = STUCK_TIMEOUT_MS;
+    run.run.lease_ms = b->lease_ms;
+    run.run.workflow = wire_text("flow");
+    run.run.pool = wire_text("default");
+    run.run.plan = wire_text(shell("true"));
+    run.run.parameters = wire_text("{}");
+    assert_int_equal(wire_pack(&run, &frame, &len), 0);
+    spool_name(&run.run.run, 1, name);
+    assert_int_equal(spool_create_run(&stuck->spool, name, frame, len, &dir_fd),
+                     0);
+    free(frame);
+    assert_int_equal(pipe(said), 0);
+    stuck->shepherd = fork();
+    if (stuck->shepherd == 0) {
+        alarm(60);
+        if (spool_lock_run(dir_fd) < 0 || spool_write_meta(dir_fd) < 0 ||
+            write(said[1], "!", 1) != 1)
+            _exit(1);
+        for (;;)
+            pause();
+    }
+    assert_int_equal(read(said[0], &byte, 1), 1);
+    close(said[0]);
+    close(said[1]);
+    close(dir_fd);
+    /* As an agent does that was started later. */
+    holdings_init(&stuck->holdings, &stuck->spool, &stuck->nursery);
+    assert_int_equal(holdings_adopt(&stuck->holdings), 0);
+    assert_int_equal(stuck->holdings.count, 1);
+    stuck->held = stuck->holdings.list[0];
+}
+
+/* The result that is written when the shepherd is dead. */
+static void end_stuck(struct stuck *stuck, enum wire_outcome outcome,
+                      const char *text)
+{
+    struct wire_msg msg;
+    const char *why;
+    int status;
+
+    assert_int_equal(waitpid(stuck->shepherd, &status, 0), stuck->shepherd);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    struct held *held = stuck->held;
+    assert_true(held_refresh(&stuck->holdings, held, "unseen"));
+    assert_int_equal(held->outcome, outcome);
+    assert_int_equal(wire_unpack(held->result, held->result_bytes, &msg, &why),
+                     0);
+    assert_true(text_is(msg.result.error, text));
+    wire_clear(&msg);
+    holdings_clear(&stuck->holdings);
+    spool_close(&stuck->spool);
+}
+
+static bool is_dying(struct stuck *stuck)
+{
+    siginfo_t info = {0};
+
+    assert_int_equal(waitid(P_PID, (id_t)stuck->shepherd, &info,
+                            WEXITED | WNOWAIT | WNOHANG),
+                     0);
+    return info.si_pid != 0;
+}
+
+static void the_agent_ends_a_run_whose_shepherd_missed_its_timeout(void **state)
+{
+    const int64_t begun = 1000, end = begun + STUCK_TIMEOUT_MS +
+                                      SHEPHERD_TIMEOUT_GRACE_MS +
+                                      HELD_OVERDUE_MS;
+    struct stuck stuck;
+
+    start_stuck(&stuck, *state);
+    held_tick(stuck.held, end); /* not begun: there is no time-out yet */
+    held_renew(stuck.held, begun, begun + LEASE_MS);
+    for (int64_t now = begun + 10000; now < end; now += 10000) {
+        held_renew(stuck.held, now, now + LEASE_MS);
+        held_tick(stuck.held, now);
+    }
+    held_tick(stuck.held, end - 1);
+    poll(NULL, 0, 50);
+    assert_false(is_dying(&stuck));
+    held_tick(stuck.held, end);
+    end_stuck(&stuck, WIRE_TIMED_OUT,
+              "the run's time-out of 60 s passed; its shepherd did not obey "
+              "and was killed");
+}
+
+static void a_lease_that_a_stuck_shepherd_outlived_is_lost(void **state)
+{
+    struct stuck stuck;
+
+    start_stuck(&stuck, *state);
+    held_renew(stuck.held, 1000, 2000);
+    held_tick(stuck.held, 2000 + HELD_OVERDUE_MS);
+    end_stuck(&stuck, WIRE_LEASE_LOST,
+              "the lease ran out without word from the dispatcher; its "
+              "shepherd did not obey and was killed");
+}
+
+static void a_stuck_shepherd_that_another_killed_has_died(void **state)
+{
+    struct stuck stuck;
+
+    start_stuck(&stuck, *state);
+    held_renew(stuck.held, 1000, 2000);
+    kill(stuck.shepherd, SIGKILL);
+    while (!is_dying(&stuck))
+        poll(NULL, 0, 5);
+    held_tick(stuck.held, 2000 + HELD_OVERDUE_MS);
+    end_stuck(&stuck, WIRE_FAILED, "the shepherd died (unseen)");
+}
+
 static void a_result_is_repeated_until_it_is_acknowledged(void **state)
 {
     struct broker *b = *state;
@@ -364,6 +520,10 @@ int main(int argc, char **argv)
         CLAIM(an_agent_that_stood_still_begins_anew),
         CLAIM(a_broker_that_does_not_read_loses_nothing),
         CLAIM(a_killed_shepherd_is_reported_and_its_tree_is_dead),
+        CLAIM(a_cancel_that_a_stopped_shepherd_ignores_is_a_cancel),
+        CLAIM(the_agent_ends_a_run_whose_shepherd_missed_its_timeout),
+        CLAIM(a_lease_that_a_stuck_shepherd_outlived_is_lost),
+        CLAIM(a_stuck_shepherd_that_another_killed_has_died),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

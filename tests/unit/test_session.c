@@ -169,6 +169,8 @@ static void a_second_sigterm_cancels_what_runs(void **state)
     kill(b->agent, SIGTERM);
     const struct wire_msg *msg = hear(b, WIRE_RESULT);
     assert_int_equal(msg->result.outcome, WIRE_CANCELLED);
+    assert_true(text_is(msg->result.error, "the agent was told to stop twice "
+                                           "and ended the run"));
     acknowledge(b, 1, 1);
     hear(b, WIRE_BYE);
     assert_int_equal(wait_agent(b), 0);
