@@ -341,8 +341,8 @@ static bool same_site(struct call *call)
         !names_loopback(host)) {
         answer_problem(call, PROBLEM_CROSS_ORIGIN,
                        "Without tokens the broker answers only to localhost, "
-                       "127.0.0.1 and [::1] in the Host header. Set token_file "
-                       "to use other names.");
+                       "127.0.0.1 and [::1] in the Host header. Set "
+                       "auth.token_file to use other names.");
         return false;
     }
     return true;
@@ -463,8 +463,14 @@ static bool read_body(struct call *call)
                             JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (call->body)
         return true;
-    answer_problem(call, PROBLEM_BAD_JSON, "Line %d, column %d: %s.",
-                   error.line, error.column, error.text);
+    if (json_error_code(&error) == json_error_numeric_overflow)
+        answer_problem(call, PROBLEM_BAD_JSON,
+                       "Line %d, column %d: this number is too big; integers "
+                       "go to 9223372036854775807.",
+                       error.line, error.column);
+    else
+        answer_problem(call, PROBLEM_BAD_JSON, "Line %d, column %d: %s.",
+                       error.line, error.column, error.text);
     return false;
 }
 

@@ -253,15 +253,33 @@ static void tell_holders(struct telling *t)
             t->story->origin->wanted_pool, text);
 }
 
+/* Of a run that waits for a time: a start or the end of a back-off. */
+static void tell_scheduled(struct telling *t)
+{
+    const struct explanation *now = t->now;
+    const struct story *story = t->story;
+    uint32_t tries = story->origin->retry.retries + 1, last = 0;
+    char begins[API_TIME_MAX], of[24] = "";
+
+    if (story->attempt_count > 0)
+        last = story->attempts[story->attempt_count - 1]->attempt;
+    if (last < tries) /* attempts that were lost are not counted as retries */
+        snprintf(of, sizeof of, " of %u", tries);
+    api_time_text(now->begins_unix_ms, begins);
+    say(t, 0, "Now it waits for %s (%s): %s", begins,
+        wait_reason_name(now->reason), wait_reason_text(now->reason));
+    if (now->reason == WAIT_RETRY_BACKOFF && last > 0)
+        say(t, 0, "Attempt %u failed; attempt %u%s starts then.", last,
+            last + 1, of);
+}
+
 static void tell_waiting(struct telling *t)
 {
     const struct explanation *now = t->now;
-    char text[SENTENCE_MAX], begins[API_TIME_MAX], waited[API_TIME_MAX];
+    char text[SENTENCE_MAX], waited[API_TIME_MAX];
 
     if (now->state == RUN_SCHEDULED) {
-        api_time_text(now->begins_unix_ms, begins);
-        say(t, 0, "Now it waits for %s (%s): %s", begins,
-            wait_reason_name(now->reason), wait_reason_text(now->reason));
+        tell_scheduled(t);
         return;
     }
     api_span_text(now->waited_ms, waited);
@@ -332,6 +350,7 @@ static json_t *explain_json(const struct story *story,
         json_array_append_new(holders,
                               json_holder(&now->holders[i], now_unix_ms));
     json_set(o, "why", json_text(origin->rule_why));
+    json_set(o, "retries", json_integer(origin->retry.retries));
     json_set(o, "features", json_features(&origin->features));
     json_set_reason(o, WAIT_NONE);
     if (now)

@@ -43,9 +43,10 @@ const struct route api_routes[] = {
     {HTTP_POST, W "/agents/{agent}/pause", SCOPE_OPERATE, BODY_OPTIONAL,
      api_agent_pause, NULL, "send it nothing more; reason"},
     {HTTP_POST, W "/agents/{agent}/resume", SCOPE_OPERATE, BODY_OPTIONAL,
-     api_agent_resume, NULL, "undo pause and drain"},
+     api_agent_resume, NULL, "undo pause; one that drains still ends"},
     {HTTP_POST, W "/agents/{agent}/drain", SCOPE_OPERATE, BODY_OPTIONAL,
-     api_agent_drain, NULL, "let it finish and leave; reason"},
+     api_agent_drain, NULL,
+     "it finishes its runs, then its program ends; reason"},
 
     {HTTP_POST, F "/plan", SCOPE_READ, BODY_JSON, api_plan, NULL,
      "what execute would do with this body right now; keeps nothing"},

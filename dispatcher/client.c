@@ -390,7 +390,8 @@ static void answer_take(struct client *client, struct reception *got,
     ret->retry_after_s = (double)retry;
     ret->text = got->bytes;
     ret->bytes = whole ? got->len - 1 : got->len;
-    ret->body = json_loadb(ret->text, ret->bytes, JSON_DECODE_ANY, NULL);
+    ret->body = json_loadb(ret->text, ret->bytes,
+                           JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
     got->bytes = NULL;
 }
 

@@ -23,7 +23,7 @@ int ctl_cmd_agent_list(struct ctl *ctl)
         board_show_agents(&ctl->out, agents, 0);
     else
         screen_put(&ctl->err, STYLE_DIM,
-                   "no agent has ever been connected; start one: agent "
+                   "no agent is known; start one: agent "
                    "--connect ADDRESS --name NAME --pools default --slots "
                    "5\n");
     client_answer_clear(&answer);
@@ -80,9 +80,34 @@ int ctl_cmd_agent_show(struct ctl *ctl)
     return ctl_call_shown(ctl, &call, show_agent);
 }
 
+/* It has been told to end, and that cannot be taken back. false also when the
+ * broker does not say. */
+static bool is_ending(struct ctl *ctl)
+{
+    const struct client_call call = {.path = "/api/v1/workers/agents/{}",
+                                     .texts = {ctl->args[0]}};
+    struct client_answer answer = {0};
+    bool ending = false;
+
+    if (ctl_connect(ctl) || client_call(ctl->client, &call, &answer) < 0)
+        return false;
+    ending = strcmp(pick_text(answer.body, "state", ""), "draining") == 0 &&
+             strcmp(pick_text(answer.body, "health", ""), "lost") != 0;
+    client_answer_clear(&answer);
+    return ending;
+}
+
 int ctl_cmd_agent_verb(struct ctl *ctl)
 {
-    return ctl_post_verb(ctl, "/api/v1/workers/agents/{}/{}", ctl->args[0]);
+    bool resumes = strcmp(ctl->command->name, "agent resume") == 0;
+    bool ending = resumes && !ctl->json && is_ending(ctl);
+    int code = ctl_post_verb(ctl, "/api/v1/workers/agents/{}/{}", ctl->args[0]);
+
+    if (code == EXIT_OK && ending)
+        screen_put(&ctl->out, STYLE_WARN,
+                   "it ends when its runs have ended; start its program again "
+                   "to use it\n");
+    return code;
 }
 
 /* ---- the whole --------------------------------------------------------- */

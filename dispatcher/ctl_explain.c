@@ -8,6 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* It waits for a time, and stands in no line. */
+static bool is_scheduled(const json_t *story)
+{
+    return strcmp(pick_text(story, "state", ""), "SCHEDULED") == 0;
+}
+
 /* ---- what it is -------------------------------------------------------- */
 
 static char *features_line(const json_t *features)
@@ -187,11 +193,44 @@ static char *advice_for(const char *reason, const char *pool)
     return plain_format("%s", "");
 }
 
+/* When it starts and, between two attempts, which ones these are. */
+static void show_start(const struct screen *screen, const json_t *story)
+{
+    double begins = pick_time(story, "begins_at|not_before");
+    double retries = pick_number(story, "retries", -1);
+    const json_t *attempts = pick(story, "attempts");
+    size_t count = json_array_size(attempts);
+    double last =
+        count ? pick_number(json_array_get(attempts, count - 1), "attempt", 0)
+              : 0;
+
+    if (begins >= 0) {
+        char *clock = plain_clock(begins);
+        double in = begins - plain_now();
+        char *span = plain_duration(in > 0 ? in : 0);
+        char *line = in > 0 ? plain_format("%s, in %s", clock, span)
+                            : plain_format("%s, now", clock);
+        ctl_field(screen, "starts", line);
+        free(line);
+        free(span);
+        free(clock);
+    }
+    if (last > 0 &&
+        strcmp(pick_text(story, "reason", ""), "RETRY_BACKOFF") == 0) {
+        char *of = retries >= last ? plain_format(" of %.0f", retries + 1)
+                                   : plain_format("%s", "");
+        char *line = plain_format("attempt %.0f%s; attempt %.0f failed",
+                                  last + 1, of, last);
+        ctl_field(screen, "comes next", line);
+        free(line);
+        free(of);
+    }
+}
+
 static void show_line(const struct screen *screen, const json_t *story)
 {
     double ahead = pick_number(story, "ahead", -1);
     double waited = pick_number(story, "waited_s", -1);
-    double begins = pick_time(story, "begins_at");
     char *text = NULL;
 
     if (ahead == 0)
@@ -210,11 +249,6 @@ static void show_line(const struct screen *screen, const json_t *story)
     }
     ctl_field(screen, "its place", text);
     free(text);
-    if (begins >= 0) {
-        char *clock = plain_clock(begins);
-        ctl_field(screen, "begins", clock);
-        free(clock);
-    }
 }
 
 static void show_waiting(const struct screen *screen, const json_t *story)
@@ -232,7 +266,10 @@ static void show_waiting(const struct screen *screen, const json_t *story)
     screen_put(screen, STYLE_PLAIN, "  ");
     screen_wrap(screen, STYLE_PLAIN, (int)strlen(reason) + 4, 4, text);
     ctl_field(screen, "missing", missing);
-    show_line(screen, story);
+    if (is_scheduled(story))
+        show_start(screen, story);
+    else
+        show_line(screen, story);
     char *advice = advice_for(reason, wanted);
     char *what = plain_format("%s%s%s", verdict,
                               *verdict && *advice ? ". " : "", advice);
@@ -371,7 +408,8 @@ void ctl_show_explain(const struct screen *screen, const json_t *story)
 {
     const json_t *candidates = pick(story, "decision.candidates");
     const char *state = pick_text(story, "state", "");
-    bool past = strcmp(state, "QUEUED") != 0 && strcmp(state, "SCHEDULED") != 0;
+    bool scheduled = is_scheduled(story);
+    bool past = strcmp(state, "QUEUED") != 0 && !scheduled;
     bool went = past && json_array_size(pick(story, "attempts")) > 0;
     const json_t *holders = pick(story, "holders");
     const char *error = pick_text(story, "error", "");
@@ -385,6 +423,8 @@ void ctl_show_explain(const struct screen *screen, const json_t *story)
     show_waited(screen, story);
     show_cancel(screen, story);
     ctl_field(screen, "error", error);
+    if (scheduled)
+        candidates = NULL; /* who may take it is known when it starts */
     if (json_array_size(candidates) > 0)
         ctl_headline(screen, went   ? "Where it went"
                              : past ? "What was looked at"
@@ -392,6 +432,8 @@ void ctl_show_explain(const struct screen *screen, const json_t *story)
     show_candidates(screen, candidates, went);
     if (!past) {
         show_waiting(screen, story);
+        if (scheduled)
+            holders = NULL;
         if (json_array_size(holders) > 0) {
             char *head = plain_format("Who holds the slots of %s", wanted);
             ctl_headline(screen, head);

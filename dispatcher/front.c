@@ -122,6 +122,26 @@ static unsigned per_address(const struct front *front)
     return front->api.loopback_only || all < 8 ? all : all / 2;
 }
 
+static int check_reach(const struct config *config, bool loopback,
+                       char ret_why[STORE_WHY_MAX])
+{
+    if (loopback || config->token_file)
+        return 0;
+    snprintf(ret_why, STORE_WHY_MAX,
+             "http: %.100s can be reached from other machines and no "
+             "auth.token_file is set; set one, or listen on 127.0.0.1",
+             config->http);
+    return -EINVAL;
+}
+
+int front_check(const struct config *config, char ret_why[STORE_WHY_MAX])
+{
+    bool loopback;
+    int r = http_look(config->http, &loopback, ret_why);
+
+    return r < 0 ? r : check_reach(config, loopback, ret_why);
+}
+
 static int open_http(struct front *front, char ret_why[STORE_WHY_MAX])
 {
     const struct config *config = front->api.config;
@@ -132,13 +152,10 @@ static int open_http(struct front *front, char ret_why[STORE_WHY_MAX])
                     ret_why);
     if (r < 0)
         return r;
-    if (!front->api.loopback_only && !auth_required(front->api.auth)) {
-        snprintf(ret_why, STORE_WHY_MAX,
-                 "http: %.100s can be reached from other machines and no "
-                 "token_file is set; set one, or listen on 127.0.0.1",
-                 config->http);
+    r = check_reach(config, front->api.loopback_only, ret_why);
+    if (r < 0) {
         close(fd);
-        return -EINVAL;
+        return r;
     }
     limits = (struct http_limits){
         .connections_max = config->http_connections_max,

@@ -11,6 +11,11 @@
 
 struct front;
 
+/* Whether config->http may be listened on: it is an address of this machine,
+ * and with no auth.token_file one that other machines cannot reach.
+ * front_start() asks the same. -EINVAL: ret_why says what and what to do. */
+int front_check(const struct config *config, char ret_why[STORE_WHY_MAX]);
+
 /* Binds config->http, connects a PAIR socket to `endpoint` (inproc, bound by
  * the core before) and starts the thread. config and store are borrowed until
  * front_stop(). All signals must be blocked by the caller already.

@@ -103,6 +103,11 @@ struct http_limits {
 int http_listen(const char *address, int *ret_fd, bool *ret_loopback,
                 char ret_url[HTTP_VALUE_MAX], char ret_why[HTTP_WHY_MAX]);
 
+/* What http_listen() would say in *ret_loopback, without listening. -EINVAL:
+ * ret_why says what and what to do. */
+int http_look(const char *address, bool *ret_loopback,
+              char ret_why[HTTP_WHY_MAX]);
+
 struct http_server;
 
 /* Serves on listen_fd, which is taken. -ENOMEM, -EMFILE, ... */

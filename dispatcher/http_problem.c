@@ -16,7 +16,8 @@ struct row {
 
 static const struct row rows[PROBLEM_CODES] = {
     [PROBLEM_BAD_REQUEST] = {"BAD_REQUEST", "The request is malformed", 400, 0},
-    [PROBLEM_BAD_JSON] = {"BAD_JSON", "The body is not JSON", 400, 0},
+    [PROBLEM_BAD_JSON] = {"BAD_JSON", "The body cannot be read as JSON", 400,
+                          0},
     [PROBLEM_UNAUTHORIZED] = {"UNAUTHORIZED", "A token is needed", 401, 0},
     [PROBLEM_CROSS_ORIGIN] = {"CROSS_ORIGIN",
                               "Refused: the request comes from another site",

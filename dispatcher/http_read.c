@@ -170,7 +170,7 @@ static bool body_fits(struct request *r)
 
     if (length > server->limits.body_max) {
         snprintf(text, sizeof text,
-                 "The body has %llu bytes; at most %zu are read (body_max).",
+                 "The body has %llu bytes; at most %zu are read (limits.body).",
                  (unsigned long long)length, server->limits.body_max);
         http_refuse(r, PROBLEM_BODY_TOO_LARGE, false, text);
         return false;
@@ -244,7 +244,7 @@ static bool take_body(struct request *r, const char *bytes, size_t count)
         return r->body_seen <= (uint64_t)max * SWALLOW_FACTOR;
     if (count > max - have) {
         http_refuse(r, PROBLEM_BODY_TOO_LARGE, true,
-                    "The body is larger than the broker reads (body_max).");
+                    "The body is larger than the broker reads (limits.body).");
         return true;
     }
     if (have + count + 1 > r->body_room && !grow(r, have + count + 1)) {

@@ -144,14 +144,14 @@ static void describe(int fd, bool *ret_loopback, char ret_url[HTTP_VALUE_MAX])
     *ret_loopback = is_loopback((struct sockaddr *)&bound);
 }
 
-int http_listen(const char *address, int *ret_fd, bool *ret_loopback,
-                char ret_url[HTTP_VALUE_MAX], char ret_why[HTTP_WHY_MAX])
+/* The caller frees *ret_found with freeaddrinfo(). */
+static int find_address(const char *address, struct addrinfo **ret_found,
+                        char ret_why[HTTP_WHY_MAX])
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
                              .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
-    struct addrinfo *found;
     char host[256], port[8];
-    int fd, r;
+    int r;
 
     if (split(address, host, sizeof host, port, sizeof port) < 0) {
         snprintf(ret_why, HTTP_WHY_MAX,
@@ -160,13 +160,37 @@ int http_listen(const char *address, int *ret_fd, bool *ret_loopback,
                  address);
         return -EINVAL;
     }
-    r = getaddrinfo(host, port, &hints, &found);
+    r = getaddrinfo(host, port, &hints, ret_found);
     if (r != 0) {
         snprintf(ret_why, HTTP_WHY_MAX,
                  "http: \"%.100s\" names no address of this machine: %s",
                  address, gai_strerror(r));
         return -EINVAL;
     }
+    return 0;
+}
+
+int http_look(const char *address, bool *ret_loopback,
+              char ret_why[HTTP_WHY_MAX])
+{
+    struct addrinfo *found;
+    int r = find_address(address, &found, ret_why);
+
+    if (r < 0)
+        return r;
+    *ret_loopback = is_loopback(found->ai_addr);
+    freeaddrinfo(found);
+    return 0;
+}
+
+int http_listen(const char *address, int *ret_fd, bool *ret_loopback,
+                char ret_url[HTTP_VALUE_MAX], char ret_why[HTTP_WHY_MAX])
+{
+    struct addrinfo *found;
+    int fd, r = find_address(address, &found, ret_why);
+
+    if (r < 0)
+        return r;
     fd = open_socket(found);
     freeaddrinfo(found);
     if (fd < 0) {

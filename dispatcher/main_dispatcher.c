@@ -170,6 +170,7 @@ static void apply_options(struct config *config, const struct options *options)
 static int load_config(struct program *program)
 {
     const struct options *options = &program->options;
+    char why[STORE_WHY_MAX];
     int r = config_load(options->config, &program->config, stderr);
     if (r == -ENOMEM)
         fputs("dispatcher: no memory\n", stderr);
@@ -179,6 +180,10 @@ static int load_config(struct program *program)
         !address_is_right("--agents", options->agents, "tcp://"))
         return EXIT_USAGE;
     apply_options(program->config, options);
+    if (front_check(program->config, why) < 0) {
+        fprintf(stderr, "dispatcher: %s\n", why);
+        return EXIT_USAGE;
+    }
     if (!options->check)
         return -1;
     printf("%s: ok (%zu pools, %zu rules)\n",

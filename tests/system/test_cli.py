@@ -149,7 +149,24 @@ class Running(CliTest):
         self.assertTrue(run["decision"]["fallback_forbidden"])
         later = self.ctl("run", "--start-at", "+1h", "-", stdin=json.dumps(shell("true"))).strip()
         self.assertEqual(self.broker.run(later)["state"], "SCHEDULED")
-        self.assertIn("BEGIN_TIME", self.ctl("explain", later))
+        out = self.ctl("explain", later)
+        self.assertIn("BEGIN_TIME", out)
+        self.assertRegex(out, r"starts +.*, in (59 min|1 h)")
+        for wrong in ("takes it", "the next one", "waited", "comes next"):
+            self.assertNotIn(wrong, out)
+
+    def test_explain_of_a_back_off_tells_which_attempt_comes_next(self):
+        self.start()
+        run_id = self.ctl("run", "--retries", "9", "-", stdin=json.dumps(shell("exit 1"))).strip()
+        wait_for(lambda: (run := self.broker.run(run_id))["state"] == "SCHEDULED" and run["attempt"] >= 2)
+        out = self.ctl("explain", run_id)
+        self.assertIn("RETRY_BACKOFF", out)
+        self.assertRegex(out, r"starts +\S.*, (in|now)")
+        self.assertRegex(out, r"comes next +attempt (\d+) of 10; attempt \d+ failed")
+        self.assertNotIn("its place", out)
+        self.assertNotIn("takes it", out)
+        self.assertRegex("".join(self.broker.explain(run_id)["story"]), r"Attempt \d+ failed; attempt \d+ of 10 starts")
+        self.ctl("cancel", run_id)
 
 
 class Documents(CliTest):
@@ -200,6 +217,14 @@ class Reading(CliTest):
         self.assertEqual(sorted(out.splitlines()), ["one | a", "one | bc", "two | d", "two | e"])
         self.assertEqual(self.ctl("logs", run_id, "--node", "one"), "a\nbc")
         self.ctl("logs", run_id, "--node", "nope", code=FAILED)
+
+    def test_output_with_a_nul_byte_is_shown(self):
+        self.start()
+        run_id = self.json("run", "--wait", "-", stdin=json.dumps(shell("printf 'a\\0b\\nc\\n'")))["run_id"]
+        self.assertEqual(self.ctl("logs", run_id), "job | a\0b\njob | c\n")
+        out, code = self.terminal("logs", run_id)
+        self.assertEqual(code, OK, out)
+        self.assertIn("a?b", out)
 
     def test_a_job_cannot_speak_to_the_terminal(self):
         self.start()
@@ -329,6 +354,17 @@ class Operating(CliTest):
         self.start()
         self.ctl("run", "--pool", "etl", "--no-fallback", "--size", "5GiB", "-", stdin=json.dumps(shell("true")),
                  code=REFUSED)
+
+    def test_an_agent_that_drains_ends_though_it_is_resumed(self):
+        self.start(agents=("default",))
+        run_id = self.ctl("run", "-", stdin=json.dumps(shell("sleep 60"))).strip()
+        self.broker.until(run_id, "RUNNING")
+        self.ctl("agent", "pause", "default-agent")
+        self.assertNotIn("ends", self.ctl("agent", "resume", "default-agent"))
+        self.assertIn("draining", self.ctl("agent", "drain", "default-agent"))
+        self.assertIn("it ends when its runs have ended; start its program again to use it",
+                      self.ctl("agent", "resume", "default-agent"))
+        self.ctl("cancel", run_id)
 
     def test_limits_change_while_it_works(self):
         self.start()

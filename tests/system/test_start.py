@@ -103,8 +103,10 @@ class Start(harness.SystemTest):
         self.assertEqual(len(told.splitlines()), 1)
 
     def test_an_open_address_needs_tokens_and_agents_are_warned_of(self):
-        self.refused(self.call("--state", self.scene.path("state"), "--http", "0.0.0.0:0", "--agents",
-                               "tcp://127.0.0.1:0"), 1, "token")
+        for args in (("--http", "0.0.0.0:0"), ("--config", self.scene.write("wide.yaml", "http: 0.0.0.0:0\n"))):
+            told = self.refused(self.call("--state", self.scene.path("state"), "--agents", "tcp://127.0.0.1:0", *args),
+                                2, " auth.token_file ")
+            self.assertEqual(self.refused(self.call("--check-config", *args), 2), told)
         tokens = self.scene.write("tokens", "me a-token-that-is-long-enough\n")
         os.chmod(tokens, 0o600)
         program = Program(self.scene, "open", [DISPATCHER, "--state", self.scene.path("open.state"), "--http",

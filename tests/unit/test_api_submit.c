@@ -147,6 +147,11 @@ static void broken_json_is_placed(void **state)
     assert_problem(&got, 400, "BAD_JSON");
     assert_non_null(strstr(got_text(&got, "detail"), "Line 2, column 16"));
     got_clear(&got);
+    got = post(w, EXECUTE, "{\"size_bytes\": 1180591620717411303424}");
+    assert_problem(&got, 400, "BAD_JSON");
+    assert_non_null(strstr(got_text(&got, "detail"), "number is too big"));
+    assert_null(strstr(got.body, "not JSON"));
+    got_clear(&got);
     assert_refused(w, "POST", EXECUTE, "", 400, "BAD_JSON");
     assert_refused(w, "POST", EXECUTE, "{\"a\":1,\"a\":2}", 400, "BAD_JSON");
     assert_refused(w, "POST", EXECUTE, "\"\xff\"", 400, "BAD_JSON");

@@ -217,7 +217,27 @@ static bool is_open(int fd)
     return open;
 }
 
-/* One problem and nothing else: status, type, id, no HTML; then closed. */
+static size_t count_of(const char *text, const char *what)
+{
+    size_t count = 0;
+
+    for (; (text = strstr(text, what)); text += strlen(what))
+        count++;
+    return count;
+}
+
+static void assert_length_is_true(const char *text)
+{
+    const char *body = strstr(text, "\r\n\r\n");
+    const char *length = strstr(text, "Content-Length: ");
+
+    assert_non_null(body);
+    assert_non_null(length);
+    assert_int_equal(strlen(body + 4), strtoul(length + 16, NULL, 10));
+}
+
+/* One problem and nothing else: one head, status, type, id, no HTML, a body as
+ * long as it says; then closed. */
 static void assert_refused(int fd, int status, const char *code)
 {
     char want[40];
@@ -230,6 +250,9 @@ static void assert_refused(int fd, int status, const char *code)
     assert_non_null(strstr(text, "\r\nX-Request-Id: "));
     assert_non_null(strstr(text, "application/problem+json"));
     assert_null(strstr(text, "<html"));
+    if (count_of(text, "HTTP/1.1 ") != 1)
+        fail_msg("more than one head: %s", text);
+    assert_length_is_true(text);
     snprintf(want, sizeof want, "\"code\":\"%s\"", code);
     if (!strstr(text, want))
         fail_msg("expected %s, got: %s", code, text);
@@ -376,8 +399,12 @@ static void what_the_library_refuses_is_a_problem_too(void **state)
         const char *text, *code;
         int status;
     } cases[] = {
-        {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        {"GET /livez HTTP/1.1\r\n\r\n", "BAD_REQUEST", 400},
+        {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
          "BAD_REQUEST", 400},
+        {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: "
+         "99999999999999999999\r\n\r\n",
+         "BODY_TOO_LARGE", 413},
         {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: "
          "99999999999999999999999\r\n\r\n",
          "BODY_TOO_LARGE", 413},
