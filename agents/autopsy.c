@@ -170,7 +170,8 @@ int autopsy_write(const struct spool *spool, int dir_fd, const char *name,
         if (found.nodes[i].started_unix_ms &&
             found.nodes[i].started_unix_ms < first)
             first = found.nodes[i].started_unix_ms;
-    result.result.outcome = cause->told ? cause->outcome : WIRE_FAILED;
+    result.result.outcome =
+        (uint8_t)(cause->told ? cause->outcome : WIRE_FAILED);
     result.result.events = found.events;
     result.result.started_unix_ms = first;
     result.result.ended_unix_ms = now;
