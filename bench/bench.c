@@ -241,13 +241,14 @@ static void read_field(const char *line, const char *key, char *to, size_t room)
     to[room - 1] = '\0';
 }
 
-static void start_broker(const char *bin)
+/* On a store of its own: what one part leaves behind does not help another. */
+static void start_broker(const char *bin, const char *name)
 {
     char config[160], store[160], program[256], line[512] = "";
     int out[2];
 
     (void)snprintf(config, sizeof config, "%s/bench.yaml", state_dir);
-    (void)snprintf(store, sizeof store, "%s/store", state_dir);
+    (void)snprintf(store, sizeof store, "%s/%s", state_dir, name);
     (void)snprintf(program, sizeof program, "%s/dispatcher", bin);
     FILE *f = fopen(config, "w");
     if (f == NULL)
@@ -747,14 +748,17 @@ int main(int argc, char **argv)
     printf("classify + route, three pools, full record: %.0f ns\n",
            decide_ns());
 
-    start_broker(bin);
+    start_broker(bin, "memory");
+    bench_memory();
+    stop_broker();
+
+    start_broker(bin, "store");
     pthread_create(&agent, NULL, noop_agent, context);
     while (!atomic_load(&noop.ready))
         sleep_until(now_ns() + 1000000);
     bench_latency(commit_us, trip_us);
     bench_throughput(commit_us);
     bench_real(bin);
-    bench_memory();
 
     atomic_store(&noop.stop, true);
     pthread_join(agent, NULL);

@@ -312,6 +312,15 @@ void lease_free(struct ledger *l, struct lease *lease);
 void name_missing(const struct ledger *l, size_t pool, const struct need *need,
                   uint64_t now_ms, char *to, size_t room);
 
+/* ---- ledger_roster.c -------------------------------------------------- */
+
+struct agent *agent_of_session(const struct ledger *l, uint64_t session);
+/* 0: not connected any more. */
+void agent_set_session(struct ledger *l, struct agent *agent, uint64_t session);
+void agent_free_caps(struct agent *agent);
+/* Does nothing depend on knowing it? */
+bool agent_is_idle(const struct agent *agent);
+void agent_forget(struct ledger *l, struct agent *agent);
 /* ---- ledger_agents.c, ledger_pools.c, ledger_boot.c ------------------ */
 
 struct agent *agent_find(const struct ledger *l, const char *name);

@@ -11,168 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the roster ------------------------------------------------------ */
-
-struct agent *agent_find(const struct ledger *l, const char *name)
-{
-    struct index_entry *entry =
-        index_find(&l->agents_by_name, name, strlen(name));
-
-    return entry != NULL ? container_of(entry, struct agent, by_name) : NULL;
-}
-
-static struct agent *of_session(const struct ledger *l, uint64_t session)
-{
-    struct index_entry *entry =
-        session != 0
-            ? index_find(&l->agents_by_session, &session, sizeof session)
-            : NULL;
-
-    return entry != NULL ? container_of(entry, struct agent, by_session) : NULL;
-}
-
-static void set_session(struct ledger *l, struct agent *agent, uint64_t session)
-{
-    if (agent->session != 0)
-        index_remove(&l->agents_by_session, &agent->by_session);
-    agent->session = session;
-    if (session != 0)
-        index_add(&l->agents_by_session, &agent->by_session, &agent->session,
-                  sizeof agent->session);
-    l->look = true;
-}
-
-static void free_caps(struct agent *agent)
-{
-    for (size_t i = 0; i < agent->cap_count; i++)
-        free(agent->caps[i]);
-    free(agent->caps);
-    agent->caps = NULL;
-    agent->cap_count = 0;
-}
-
-void agent_free(struct agent *agent)
-{
-    free_caps(agent);
-    free(agent->can);
-    free(agent);
-}
-
-/* Does nothing depend on knowing it: no connection, no lease, no operator's
- * word? */
-static bool is_idle(const struct agent *agent)
-{
-    return agent->session == 0 && agent->leases.count == 0 &&
-           agent->stopped.state == POOL_OPEN;
-}
-
-static void forget(struct ledger *l, struct agent *agent)
-{
-    size_t at = 0;
-
-    while (l->agents[at] != agent)
-        at++;
-    index_remove(&l->agents_by_name, &agent->by_name);
-    timers_clear(&l->timers, &agent->rest);
-    timers_clear(&l->timers, &agent->forget);
-    agent_free(agent);
-    memmove(&l->agents[at], &l->agents[at + 1],
-            (--l->agent_count - at) * sizeof(struct agent *));
-}
-
-int agent_due(struct ledger *l, struct agent *agent)
-{
-    if (is_idle(agent)) {
-        forget(l, agent);
-        return 0;
-    }
-    return agent->session != 0 ? 0
-                               : fail(l, timers_set(&l->timers, &agent->forget,
-                                                    l->now_ms + FORGET_MS));
-}
-
-/* The roster is full: forget the agent that has been gone the longest and that
- * nothing depends on. */
-static bool forget_one(struct ledger *l)
-{
-    size_t oldest = l->agent_count;
-
-    for (size_t i = 0; i < l->agent_count; i++) {
-        const struct agent *a = l->agents[i];
-        if (is_idle(a) && (oldest == l->agent_count ||
-                           a->seen_ms < l->agents[oldest]->seen_ms))
-            oldest = i;
-    }
-    if (oldest == l->agent_count)
-        return false;
-    forget(l, l->agents[oldest]);
-    return true;
-}
-
-struct agent *agent_add(struct ledger *l, const char *name)
-{
-    struct agent *agent = agent_find(l, name);
-
-    if (agent != NULL)
-        return agent;
-    if (l->agent_count == AGENTS_MAX && !forget_one(l))
-        return NULL;
-    agent = calloc(1, sizeof *agent);
-    if (agent == NULL)
-        return NULL;
-    agent->rest.kind = TIMER_REST;
-    agent->forget.kind = TIMER_FORGET;
-    copy_text(agent->name, sizeof agent->name, name);
-    index_add(&l->agents_by_name, &agent->by_name, agent->name,
-              strlen(agent->name));
-    size_t at = l->agent_count++;
-    for (; at > 0 && strcmp(l->agents[at - 1]->name, name) > 0; at--)
-        l->agents[at] = l->agents[at - 1];
-    l->agents[at] = agent;
-    return agent;
-}
-
-bool agent_announces(const struct agent *agent, const char *cap)
-{
-    size_t low = 0, high = agent->cap_count;
-
-    while (low < high) {
-        size_t mid = (low + high) / 2;
-        int order = strcmp(agent->caps[mid], cap);
-        if (order == 0)
-            return true;
-        if (order < 0)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return false;
-}
-
-/* Notes in the agent's bits whether it can do this. Without memory the bits
- * stay short, and agent_can() compares names instead. */
-void agent_know_need(struct agent *agent, const struct need *need)
-{
-    size_t words = need->bit / 64 + 1;
-    bool can = true;
-
-    if (words > agent->can_words) {
-        uint64_t *grown = realloc(agent->can, words * sizeof *grown);
-        if (grown == NULL)
-            return;
-        memset(grown + agent->can_words, 0,
-               (words - agent->can_words) * sizeof *grown);
-        agent->can = grown;
-        agent->can_words = words;
-    }
-    for (size_t i = 0; i < need->count && can; i++)
-        can = agent_announces(agent, need->names[i]);
-    uint64_t bit = 1ULL << (need->bit % 64);
-    agent->can[need->bit / 64] &= ~bit;
-    if (can)
-        agent->can[need->bit / 64] |= bit;
-}
-
 /* ---- HELLO ----------------------------------------------------------- */
 
 static int by_text(const void *a, const void *b)
@@ -186,7 +24,7 @@ static int take_caps(struct ledger *l, struct agent *agent,
     char **caps = calloc(hello->cap_count + 1, sizeof(char *));
     if (caps == NULL)
         return -ENOMEM;
-    free_caps(agent);
+    agent_free_caps(agent);
     agent->caps = caps;
     for (size_t i = 0; i < hello->cap_count; i++) {
         caps[i] = strdup(hello->caps[i]);
@@ -324,7 +162,7 @@ int ledger_agent_hello(struct ledger *l, uint64_t session,
                        "this broker already knows %d agents", AGENTS_MAX);
         *ret = HELLO_BAD;
     }
-    struct agent *before = of_session(l, session);
+    struct agent *before = agent_of_session(l, session);
     if (*ret == HELLO_OK && before != NULL && before != agent) {
         int gone = ledger_agent_gone(l, session, "its connection took a name");
         if (gone != 0)
@@ -346,7 +184,7 @@ int ledger_agent_hello(struct ledger *l, uint64_t session,
     agent->connected_unix_ms = l->now_unix_ms;
     copy_text(agent->host, sizeof agent->host, hello->host);
     copy_text(agent->software, sizeof agent->software, hello->software);
-    set_session(l, agent, session);
+    agent_set_session(l, agent, session);
     take_pools(l, agent, hello);
     int err = take_caps(l, agent, hello);
     if (err != 0)
@@ -377,7 +215,7 @@ static int end_session(struct ledger *l, struct agent *agent, const char *word,
 {
     int err = 0;
 
-    set_session(l, agent, 0);
+    agent_set_session(l, agent, 0);
     struct effect *e = note(l, word, NULL, NULL, why);
     e->agent = turn_text(l, "%s", agent->name);
     for (struct link *at = agent->leases.head, *next; at != NULL && err == 0;
@@ -394,26 +232,26 @@ static int end_session(struct ledger *l, struct agent *agent, const char *word,
 
 int ledger_agent_gone(struct ledger *l, uint64_t session, const char *why)
 {
-    struct agent *agent = of_session(l, session);
+    struct agent *agent = agent_of_session(l, session);
 
     return agent != NULL ? end_session(l, agent, "agent.lost", why) : 0;
 }
 
 int ledger_agent_left(struct ledger *l, uint64_t session)
 {
-    struct agent *agent = of_session(l, session);
+    struct agent *agent = agent_of_session(l, session);
 
     if (agent == NULL)
         return 0;
     int err = end_session(l, agent, "agent.left", NULL);
-    if (err == 0 && is_idle(agent))
-        forget(l, agent);
+    if (err == 0 && agent_is_idle(agent))
+        agent_forget(l, agent);
     return err;
 }
 
 int ledger_agent_draining(struct ledger *l, uint64_t session)
 {
-    struct agent *agent = of_session(l, session);
+    struct agent *agent = agent_of_session(l, session);
 
     if (agent == NULL || agent->draining)
         return 0;
@@ -439,7 +277,7 @@ static void heard(struct ledger *l, struct agent *agent)
 static struct lease *lease_of(struct ledger *l, uint64_t session,
                               const struct run_id *id, uint32_t attempt)
 {
-    struct agent *agent = of_session(l, session);
+    struct agent *agent = agent_of_session(l, session);
     struct live_run *run = run_find(l, id);
 
     if (agent == NULL)
@@ -454,7 +292,7 @@ static struct lease *lease_of(struct ledger *l, uint64_t session,
 static void late(struct ledger *l, uint64_t session, const struct run_id *id,
                  uint32_t attempt, const char *what)
 {
-    const struct agent *agent = of_session(l, session);
+    const struct agent *agent = agent_of_session(l, session);
     struct effect *e = note(l, "message.late", NULL, NULL, what);
 
     l->late_messages++;
@@ -483,7 +321,7 @@ int ledger_accepted(struct ledger *l, uint64_t session, const struct run_id *id,
 
     if (lease == NULL) {
         late(l, session, id, attempt, "accepted");
-        if (of_session(l, session) == NULL)
+        if (agent_of_session(l, session) == NULL)
             return 0;
         struct effect_attempt *lost = turn_alloc(l, sizeof *lost);
         if (lost == NULL)
@@ -666,7 +504,7 @@ int ledger_result(struct ledger *l, uint64_t session, const struct run_id *id,
 
     /* In a session that is over, "late" says nothing: the attempt may be live
      * in the next one, and a result that is acknowledged is forgotten. */
-    if (of_session(l, session) != NULL) {
+    if (agent_of_session(l, session) != NULL) {
         struct effect *e = effect_add(l, EFFECT_ACK);
         e->session = session;
         e->run = *id;
@@ -691,7 +529,7 @@ int ledger_result(struct ledger *l, uint64_t session, const struct run_id *id,
 int ledger_renew(struct ledger *l, uint64_t session, uint64_t beat,
                  const struct effect_attempt *held, size_t held_count)
 {
-    struct agent *agent = of_session(l, session);
+    struct agent *agent = agent_of_session(l, session);
     size_t lost_count = 0;
 
     /* Telling a stranger that its attempts are lost would have it kill what
