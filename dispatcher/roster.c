@@ -23,8 +23,7 @@ static int route_matches(const struct index_entry *entry, const void *key,
                          size_t key_bytes)
 {
     const struct session *s =
-        (const struct session *)((const char *)entry -
-                                 offsetof(struct session, by_route));
+        container_of_const(entry, struct session, by_route);
 
     return s->route_len == key_bytes && memcmp(s->route, key, key_bytes) == 0;
 }
@@ -33,8 +32,7 @@ static int number_matches(const struct index_entry *entry, const void *key,
                           size_t key_bytes)
 {
     const struct session *s =
-        (const struct session *)((const char *)entry -
-                                 offsetof(struct session, by_number));
+        container_of_const(entry, struct session, by_number);
 
     return memcmp(&s->number, key, key_bytes) == 0;
 }
@@ -44,20 +42,14 @@ struct session *session_by_route(const struct roster *r, const void *route,
 {
     struct index_entry *e = index_find(&r->by_route, route, len);
 
-    return e != NULL
-               ? (struct session *)(void *)((char *)e -
-                                            offsetof(struct session, by_route))
-               : NULL;
+    return e != NULL ? container_of(e, struct session, by_route) : NULL;
 }
 
 struct session *session_by_number(const struct roster *r, uint64_t number)
 {
     struct index_entry *e = index_find(&r->by_number, &number, sizeof number);
 
-    return e != NULL
-               ? (struct session *)(void *)((char *)e -
-                                            offsetof(struct session, by_number))
-               : NULL;
+    return e != NULL ? container_of(e, struct session, by_number) : NULL;
 }
 
 void session_end(struct roster *r, struct session *s)
@@ -318,8 +310,7 @@ void roster_close(struct roster **roster_p)
     for (size_t i = 0; i < r->by_route.bucket_count; i++) {
         while (r->by_route.buckets[i] != NULL) {
             struct session *s =
-                (struct session *)(void *)((char *)r->by_route.buckets[i] -
-                                           offsetof(struct session, by_route));
+                container_of(r->by_route.buckets[i], struct session, by_route);
             roster_say_bye(r, s->route, s->route_len, WIRE_BYE_STOPPING,
                            "the broker stops");
             session_end(r, s);

@@ -138,7 +138,7 @@ const char *route_verdict_name(enum route_verdict verdict)
     return verdicts[verdict].name;
 }
 
-enum wait_reason route_reason(enum route_verdict verdict)
+static enum wait_reason route_reason(enum route_verdict verdict)
 {
     assert(verdict < sizeof verdicts / sizeof verdicts[0]);
     return verdicts[verdict].reason;

@@ -137,7 +137,4 @@ bool route_possible(const struct route_hop *hop, bool is_wanted,
 void route_decide(const struct route_request *request,
                   const struct pool_view *views, struct decision *ret);
 
-/* The wait reason a verdict on the wanted pool means. */
-enum wait_reason route_reason(enum route_verdict verdict);
-
 #endif

@@ -116,9 +116,6 @@ struct lease {
     struct decision decision;     /* as it stood when the slot was granted */
 };
 
-#define container_of(ptr, type, member)                                        \
-    ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
-
 static inline void list_push(struct list *list, struct link *link)
 {
     link->prev = NULL;

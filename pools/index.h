@@ -12,6 +12,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The thing a link is embedded in. */
+#define container_of(ptr, type, member)                                        \
+    ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+#define container_of_const(ptr, type, member)                                  \
+    ((const type *)(const void *)((const char *)(ptr)-offsetof(type, member)))
+
 struct index_entry {
     struct index_entry *next;
     uint64_t hash;

@@ -405,8 +405,7 @@ static int name_matches(const struct index_entry *entry, const void *key,
                         size_t key_bytes)
 {
     const struct agent *agent =
-        (const struct agent *)((const char *)entry -
-                               offsetof(struct agent, by_name));
+        container_of_const(entry, struct agent, by_name);
 
     return strlen(agent->name) == key_bytes &&
            memcmp(agent->name, key, key_bytes) == 0;
@@ -416,8 +415,7 @@ static int session_matches(const struct index_entry *entry, const void *key,
                            size_t key_bytes)
 {
     const struct agent *agent =
-        (const struct agent *)((const char *)entry -
-                               offsetof(struct agent, by_session));
+        container_of_const(entry, struct agent, by_session);
 
     return memcmp(&agent->session, key, key_bytes) == 0;
 }

@@ -174,7 +174,6 @@ int ledger_cancel(struct ledger *ledger, const struct run_id *id,
                   const char *who, const char *reason, enum cancel_answer *ret);
 
 enum pool_verb { VERB_PAUSE, VERB_RESUME, VERB_DRAIN, VERB_CLOSE };
-const char *pool_verb_name(enum pool_verb verb); /* "pause" */
 /* for_ms 0: until resumed. Resuming undoes all three. -ENOENT: no such pool
  * (an answer: the turn goes on). */
 int ledger_pool_verb(struct ledger *ledger, const char *name,

@@ -57,8 +57,7 @@ static void fill_line(const struct ledger *l, const struct pool *pool,
             if (head == NULL)
                 continue;
             const struct live_run *run =
-                (const struct live_run *)((const char *)head -
-                                          offsetof(struct live_run, waiter));
+                container_of_const(head, struct live_run, waiter);
             if (ret->oldest_queued_unix_ms == 0 ||
                 run->queued_unix_ms < ret->oldest_queued_unix_ms)
                 ret->oldest_queued_unix_ms = run->queued_unix_ms;
@@ -86,8 +85,7 @@ static void fill_pool(const struct ledger *l, size_t at, uint64_t now_ms,
     ret->used = pool->leases.count;
     ret->holders = holders;
     for (const struct link *k = pool->leases.head; k != NULL; k = k->next)
-        fill_holder((const struct lease *)((const char *)k -
-                                           offsetof(struct lease, in_pool)),
+        fill_holder(container_of_const(k, struct lease, in_pool),
                     &holders[n++]);
     for (size_t i = 0; i < l->agent_count; i++) {
         const struct agent *a = l->agents[i];
@@ -204,8 +202,7 @@ static void explain_holders(const struct pool *pool, struct explanation *ret)
          k != NULL &&
          ret->holder_count < sizeof ret->holders / sizeof ret->holders[0];
          k = k->next)
-        fill_holder((const struct lease *)((const char *)k -
-                                           offsetof(struct lease, in_pool)),
+        fill_holder(container_of_const(k, struct lease, in_pool),
                     &ret->holders[ret->holder_count++]);
 }
 

@@ -172,20 +172,6 @@ static int read_lease(struct boot *boot, struct live_run *run,
     return err;
 }
 
-static void name_lease(struct boot *boot, struct live_run *run)
-{
-    struct store_bytes value;
-    struct origin *origin;
-
-    if (store_get(boot->l->store, STORE_ORIGIN, run->id.b, sizeof run->id.b,
-                  &value) == 0 &&
-        origin_decode(value.ptr, value.len, &origin) == 0) {
-        copy_text(run->lease->workflow, sizeof run->lease->workflow,
-                  origin->workflow);
-        free(origin);
-    }
-}
-
 static int boot_run(struct boot *boot, const struct run_id *id,
                     struct store_bytes live)
 {
@@ -208,10 +194,7 @@ static int boot_run(struct boot *boot, const struct run_id *id,
     case RUN_PENDING:
     case RUN_RUNNING:
     case RUN_CANCELLING:
-        err = read_lease(boot, run, live);
-        if (err == 0)
-            name_lease(boot, run);
-        return err;
+        return read_lease(boot, run, live);
     case RUN_COMPLETED:
     case RUN_FAILED:
     case RUN_TIMED_OUT:

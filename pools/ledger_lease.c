@@ -18,6 +18,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* For people who ask who holds the slots; the name is in the origin record. */
+static void name_workflow(struct ledger *l, struct lease *lease)
+{
+    const struct live_run *run = lease->run;
+    struct store_bytes value;
+    struct origin *origin;
+
+    if (run->fresh != NULL) {
+        copy_text(lease->workflow, sizeof lease->workflow,
+                  run->fresh->origin.workflow);
+    } else if (store_get(l->store, STORE_ORIGIN, run->id.b, sizeof run->id.b,
+                         &value) == 0 &&
+               origin_decode(value.ptr, value.len, &origin) == 0) {
+        copy_text(lease->workflow, sizeof lease->workflow, origin->workflow);
+        free(origin);
+    }
+}
+
 struct lease *lease_new(struct ledger *l, struct live_run *run, size_t pool,
                         struct agent *agent)
 {
@@ -32,6 +50,7 @@ struct lease *lease_new(struct ledger *l, struct live_run *run, size_t pool,
     run->lease = lease;
     list_push(&l->pools[pool].leases, &lease->in_pool);
     list_push(&agent->leases, &lease->in_agent);
+    name_workflow(l, lease);
     return lease;
 }
 
@@ -85,24 +104,6 @@ static int read_attempt(struct ledger *l, const struct live_run *run,
     return err;
 }
 
-/* For people who ask who holds the slots; the name is in the origin record. */
-static void name_workflow(struct ledger *l, struct lease *lease)
-{
-    const struct live_run *run = lease->run;
-    struct store_bytes value;
-    struct origin *origin;
-
-    if (run->fresh != NULL) {
-        copy_text(lease->workflow, sizeof lease->workflow,
-                  run->fresh->origin.workflow);
-    } else if (store_get(l->store, STORE_ORIGIN, run->id.b, sizeof run->id.b,
-                         &value) == 0 &&
-               origin_decode(value.ptr, value.len, &origin) == 0) {
-        copy_text(lease->workflow, sizeof lease->workflow, origin->workflow);
-        free(origin);
-    }
-}
-
 int lease_create(struct ledger *l, struct live_run *run, size_t pool,
                  struct agent *agent, const struct decision *decision)
 {
@@ -114,7 +115,6 @@ int lease_create(struct ledger *l, struct live_run *run, size_t pool,
         return fail(l, -ENOMEM);
     lease->leased_unix_ms = l->now_unix_ms;
     lease->decision = *decision;
-    name_workflow(l, lease);
     run_dirty(l, run, DIRTY_EVENTS);
 
     struct attempt_record record = {

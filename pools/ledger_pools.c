@@ -330,13 +330,6 @@ static int reline(struct ledger *l, struct pool *pool)
 
 /* ---- verbs ----------------------------------------------------------- */
 
-const char *pool_verb_name(enum pool_verb verb)
-{
-    static const char *const names[] = {"pause", "resume", "drain", "close"};
-
-    return names[verb];
-}
-
 static void stop(struct ledger *l, struct stopped *s, enum pool_verb verb,
                  uint64_t for_ms, const char *who, const char *reason)
 {

@@ -13,9 +13,7 @@
 int need_matches(const struct index_entry *entry, const void *key,
                  size_t key_bytes)
 {
-    const struct need *need =
-        (const struct need *)((const char *)entry -
-                              offsetof(struct need, entry));
+    const struct need *need = container_of_const(entry, struct need, entry);
 
     return need->text_bytes == key_bytes &&
            memcmp(need->text, key, key_bytes) == 0;
@@ -110,8 +108,7 @@ int run_matches(const struct index_entry *entry, const void *key,
                 size_t key_bytes)
 {
     const struct live_run *run =
-        (const struct live_run *)((const char *)entry -
-                                  offsetof(struct live_run, entry));
+        container_of_const(entry, struct live_run, entry);
 
     return memcmp(run->id.b, key, key_bytes) == 0;
 }

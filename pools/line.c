@@ -2,7 +2,8 @@
  * line.c - see line.h.
  *
  * Invariants: no class is empty; every queue is sorted by (order_ms, serial);
- * a queue's count is the length of its list (asserted by line_audit's caller).
+ * a queue's count is the length of its list (ledger_audit() compares it with
+ * the runs).
  */
 #include "pools/line.h"
 
