@@ -67,3 +67,14 @@ int features_of(struct workflow *wf, int64_t size_bytes_override,
     *ret_features = features;
     return 0;
 }
+
+bool features_learn_size(struct features *features, int64_t size_bytes,
+                         enum size_source source)
+{
+    if (size_bytes < 0 || source == SIZE_UNKNOWN ||
+        source < features->size_source)
+        return false;
+    features->size_bytes = size_bytes;
+    features->size_source = source;
+    return true;
+}

@@ -7,6 +7,8 @@
 
 #include "policy/workflow.h"
 
+/* How a size became known, the weaker first. Stored: append only, so a new one
+ * needs a rank of its own. */
 enum size_source { SIZE_UNKNOWN, SIZE_ESTIMATED, SIZE_MEASURED, SIZE_DECLARED };
 const char *size_source_name(enum size_source source);
 
@@ -26,5 +28,13 @@ struct features {
 int features_of(struct workflow *wf, int64_t size_bytes_override,
                 const char *const *extra_tags, size_t extra_tag_count,
                 const char *requested_pool, struct features *ret_features);
+
+/* Something else than the author knows a size: what an earlier run read
+ * (SIZE_MEASURED) or what a source says of itself (SIZE_ESTIMATED), in any
+ * order. It counts when nothing better is known, and what is measured again
+ * replaces what was measured. 0 bytes is a size; below 0 nothing is learned.
+ * True: it counts. */
+bool features_learn_size(struct features *features, int64_t size_bytes,
+                         enum size_source source);
 
 #endif

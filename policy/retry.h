@@ -18,7 +18,7 @@ struct retry_rule {
     uint32_t base_ms; /* first delay; 0 takes the default, 1000 */
     uint32_t cap_ms;  /* 0 takes the default, 300000 */
     enum on_lost on_lost;
-    bool repeatable; /* every node is marked repeatable */
+    bool repeatable; /* every node is */
 };
 
 /* After the attempt-th failure (1, 2, ...) counted in `failures`: true and a

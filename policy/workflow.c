@@ -215,9 +215,10 @@ int workflow_requires(struct workflow *wf, const char *const **ret_names,
 {
     size_t kind_count;
     const struct node_kind *kinds = node_kinds(&kind_count);
-    /* A name for every kind at most, and one for every node's engine. */
+    /* A name for every kind at most, and two for every node: its engine and
+     * its connection. */
     const char **names =
-        workflow_alloc(wf, (kind_count + wf->node_count) * sizeof *names);
+        workflow_alloc(wf, (kind_count + 2 * wf->node_count) * sizeof *names);
     bool *seen = workflow_alloc(wf, kind_count * sizeof *seen);
     size_t count = 0;
 
@@ -235,6 +236,11 @@ int workflow_requires(struct workflow *wf, const char *const **ret_names,
         }
         if (node->engine != NULL && !engine_is_built_in(node->engine)) {
             names[count] = prefixed(wf, "engine:", node->engine);
+            if (names[count++] == NULL)
+                return -ENOMEM;
+        }
+        if (node->connection != NULL) {
+            names[count] = prefixed(wf, "connection:", node->connection);
             if (names[count++] == NULL)
                 return -ENOMEM;
         }

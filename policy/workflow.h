@@ -81,6 +81,8 @@ struct node_kind {
 /* NULL when there is no such kind. Knows the aliases: "expression" is map,
  * "group" is aggregate. */
 const struct node_kind *node_kind_find(const char *name);
+/* Does it bring rows in from outside: extract, csv_read, jsonl_read? */
+bool node_kind_is_source(const struct node_kind *kind);
 /* The whole table, *ret_count rows. */
 const struct node_kind *node_kinds(size_t *ret_count);
 
@@ -92,14 +94,17 @@ const char *workflow_shape_name(enum workflow_shape shape);
 struct node {
     char *id;
     const struct node_kind *kind;
-    char *label;         /* for people; the id when the document has none */
-    char *pointer;       /* where in the document it came from */
-    char *config_json;   /* its own fields, one compact JSON object */
-    const char *engine;  /* database engine when the document names one
-                           ("postgresql", "mysql"), else NULL */
-    bool repeatable;     /* the author says a second execution does no harm */
-    uint32_t timeout_ms; /* 0: none */
-    int64_t size_bytes;  /* declared for this source, -1: not */
+    char *label;            /* for people; the id when the document has none */
+    char *pointer;          /* where in the document it came from */
+    char *config_json;      /* its own fields, one compact JSON object */
+    const char *engine;     /* database engine when the document names one
+                              ("postgresql", "mysql"), else NULL */
+    const char *connection; /* what it reads or writes is called so by agents;
+                               NULL: nothing */
+    bool repeatable;        /* a second execution does no harm: so for all but
+                               tasks, unless the document says otherwise */
+    uint32_t timeout_ms;    /* 0: none */
+    int64_t size_bytes;     /* declared for this source, -1: not */
 };
 
 struct edge {
@@ -152,9 +157,10 @@ int workflow_validate(struct workflow *wf, const struct workflow_limits *limits,
                       struct problems *problems);
 
 /* What an agent must announce to be able to execute wf: "kind:command",
- * "kind:extract", "engine:mysql"... sorted, unique, in wf's arena.
- * "engine:" appears only for engines that are not built in
- * (engine_is_built_in()). -ENOMEM. */
+ * "kind:extract", "connection:shop", "engine:mysql"... sorted, unique, in wf's
+ * arena. "engine:" appears only for engines that are not built in
+ * (engine_is_built_in()); one that is, is only a hint: what a connection is
+ * made of, the agent knows. -ENOMEM. */
 int workflow_requires(struct workflow *wf, const char *const **ret_names,
                       size_t *ret_count);
 
@@ -186,7 +192,7 @@ bool engine_is_known(const char *engine);
 /* postgresql and sqlite. */
 bool engine_is_built_in(const char *engine);
 
-/* True when every node says repeatable. */
+/* True when every node is repeatable. */
 bool workflow_repeatable(const struct workflow *wf);
 
 #endif

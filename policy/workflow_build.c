@@ -65,6 +65,11 @@ const char *json_type_name(const json_t *value)
     return "nothing";
 }
 
+size_t build_problem_count(const struct build *b)
+{
+    return b->problems->count + b->problems->dropped;
+}
+
 void build_wrong_type(struct build *b, const json_t *value, const char *pointer,
                       const char *wanted)
 {
@@ -115,6 +120,53 @@ char *build_text(struct build *b, const json_t *value, const char *pointer,
     return copy_of(b, text, bytes);
 }
 
+void build_put(struct build *b, json_t *object, const char *key, json_t *value)
+{
+    if (value == NULL || json_object_set_new(object, key, value) != 0)
+        b->no_memory = true;
+}
+
+bool build_list(struct build *b, const json_t *value, const char *pointer,
+                const char *of_what, size_t max)
+{
+    size_t count = json_array_size(value);
+    if (!json_is_array(value))
+        problems_add(b->problems, pointer, "wrong_type",
+                     "this must be an array of %s, not %s", of_what,
+                     json_type_name(value));
+    else if (count == 0)
+        problems_add(b->problems, pointer, "empty",
+                     "this must have at least one of %s", of_what);
+    else if (count > max)
+        problems_add(b->problems, pointer, "too_long",
+                     "this has %zu items, at most %zu are allowed", count, max);
+    else
+        return true;
+    return false;
+}
+
+const char *build_long_text(struct build *b, const json_t *value,
+                            const char *pointer, size_t max)
+{
+    if (!json_is_string(value)) {
+        build_wrong_type(b, value, pointer, "a string");
+        return NULL;
+    }
+    const char *text = json_string_value(value);
+    size_t bytes = json_string_length(value);
+    if (bytes == 0)
+        problems_add(b->problems, pointer, "empty", "this must not be empty");
+    else if (bytes > max)
+        problems_add(b->problems, pointer, "too_long",
+                     "this has %zu bytes, at most %zu are allowed", bytes, max);
+    else if (strlen(text) != bytes)
+        problems_add(b->problems, pointer, "nul_character",
+                     "this contains a NUL character");
+    else
+        return text;
+    return NULL;
+}
+
 /* Bytes of white space at text: blanks, control characters, or a no-break
  * space (U+00A0, two bytes). */
 static size_t blank_len(const char *text, size_t bytes)
@@ -126,7 +178,7 @@ static size_t blank_len(const char *text, size_t bytes)
     return 0;
 }
 
-static void trim(const char **text, size_t *bytes)
+void build_trim(const char **text, size_t *bytes)
 {
     size_t blank;
     while ((blank = blank_len(*text, *bytes)) > 0) {
@@ -150,7 +202,7 @@ char *build_label(struct build *b, const json_t *value)
     size_t bytes = json_string_length(value);
     if (text == NULL)
         return NULL;
-    trim(&text, &bytes);
+    build_trim(&text, &bytes);
     if (bytes == 0)
         return NULL;
 
@@ -173,7 +225,7 @@ char *build_word(struct build *b, const json_t *value)
     size_t bytes = json_string_length(value);
     if (text == NULL)
         return NULL;
-    trim(&text, &bytes);
+    build_trim(&text, &bytes);
     if (bytes == 0)
         return NULL;
     char *word = copy_of(b, text, bytes);
@@ -321,6 +373,15 @@ const char *guess_text(const struct guess *guess, char buf[GUESS_TEXT_MAX])
     return buf;
 }
 
+void build_unknown_key(struct build *b, const char *pointer, const char *a,
+                       struct guess *guess)
+{
+    char buf[GUESS_TEXT_MAX];
+    problems_add(b->problems, pointer, "unknown_field",
+                 "%s has no field \"%.80s\"%s", a, guess->word,
+                 guess_text(guess, buf));
+}
+
 /* ---- the head -------------------------------------------------------- */
 
 static void add_tag(struct build *b, const json_t *value, const char *pointer)
@@ -338,7 +399,7 @@ static json_t *split_tags(const char *text)
         size_t bytes = strcspn(text, ",");
         const char *tag = text;
         size_t tag_bytes = bytes;
-        trim(&tag, &tag_bytes);
+        build_trim(&tag, &tag_bytes);
         if (tag_bytes > 0 &&
             json_array_append_new(tags, json_stringn(tag, tag_bytes)) != 0) {
             json_decref(tags);
@@ -462,8 +523,9 @@ void build_room_nodes(struct build *b, size_t count, const char *pointer)
     if (count == 0)
         return;
     wf->nodes = workflow_alloc(wf, count * sizeof *wf->nodes);
-    b->node_room = wf->nodes != NULL ? count : 0;
-    b->no_memory = b->no_memory || wf->nodes == NULL;
+    b->hints = workflow_alloc(b->scratch, count * sizeof *b->hints);
+    b->node_room = wf->nodes != NULL && b->hints != NULL ? count : 0;
+    b->no_memory = b->no_memory || b->node_room == 0;
 }
 
 static void too_many_edges(struct build *b, const char *pointer)
@@ -516,6 +578,14 @@ struct node *build_node(struct build *b, char *id, const char *pointer)
     node->pointer = copy_of(b, pointer, strlen(pointer));
     node->config_json = copy_of(b, "{}", 2);
     return node;
+}
+
+struct node_hint *build_hint(struct build *b, const struct node *node)
+{
+    const struct node *nodes = b->wf->nodes;
+    bool counts =
+        nodes != NULL && node >= nodes && node < nodes + b->wf->node_count;
+    return counts ? &b->hints[node - nodes] : NULL;
 }
 
 void build_index(struct build *b)
@@ -572,106 +642,4 @@ void build_sum_sizes(struct build *b)
         int64_t sum = wf->size_bytes < 0 ? 0 : wf->size_bytes;
         wf->size_bytes = size > INT64_MAX - sum ? INT64_MAX : sum + size;
     }
-}
-
-/* ---- foreign types --------------------------------------------------- */
-
-/* Names other than our own, written without blanks, "-" and "_". */
-static const struct {
-    const char *word, *kind;
-} foreign_kinds[] = {
-    {"aggregator", "aggregate"}, {"groupby", "aggregate"},
-    {"joiner", "join"},          {"selectcolumns", "select"},
-    {"sorter", "sort"},          {"sequencegenerator", "sequence"},
-    {"deduplicate", "distinct"},
-};
-
-static const struct node_kind *foreign_kind(const char *word)
-{
-    char plain[GUESS_WORD_MAX + 1];
-    size_t bytes = 0;
-    for (const char *c = word; *c != '\0' && bytes < GUESS_WORD_MAX; c++) {
-        if (*c != ' ' && *c != '-' && *c != '_')
-            plain[bytes++] = *c;
-    }
-    plain[bytes] = '\0';
-    for (size_t i = 0; i < sizeof foreign_kinds / sizeof foreign_kinds[0];
-         i++) {
-        if (strcmp(plain, foreign_kinds[i].word) == 0)
-            return node_kind_find(foreign_kinds[i].kind);
-    }
-    return node_kind_find(word);
-}
-
-static bool is_either(const char *word, const char *one, const char *other)
-{
-    return word != NULL && (strcmp(word, one) == 0 || strcmp(word, other) == 0);
-}
-
-static void unknown_type(struct build *b, const char *word, const char *pointer)
-{
-    size_t count;
-    const struct node_kind *kinds = node_kinds(&count);
-    char buf[GUESS_TEXT_MAX];
-    struct guess guess = {.word = word};
-    for (size_t i = 0; i < count; i++)
-        guess_try(&guess, kinds[i].name);
-    for (size_t i = 0; i < sizeof foreign_kinds / sizeof foreign_kinds[0]; i++)
-        guess_try(&guess, foreign_kinds[i].word);
-    problems_add(b->problems, pointer, "unknown_kind",
-                 "there is no kind of node called \"%.80s\"%s", word,
-                 guess_text(&guess, buf));
-}
-
-bool build_foreign_type(struct build *b, struct node *node,
-                        const json_t *object, const char *base,
-                        const struct foreign_type *type)
-{
-    const char *category =
-        build_word(b, json_object_get(object, type->category_key));
-    const char *word = build_word(b, json_object_get(object, type->type_key));
-
-    if (word == NULL) {
-        problems_add(b->problems, base, "missing_field",
-                     "a node needs \"%s\", what it is", type->type_key);
-        return false;
-    }
-    const char *at = pointer_key(b, base, type->type_key);
-    bool is_db = is_either(category, "databases", "database");
-    bool is_transform =
-        is_either(category, "transformations", "transformation");
-    const struct node_kind *kind = is_db ? NULL : foreign_kind(word);
-    const char *engine = engine_of_connector(b->wf, word);
-    if (engine == NULL) {
-        b->no_memory = true;
-        return false;
-    }
-
-    /* Without a category that says otherwise, what carries the name of a
-     * database is one. */
-    if (is_db || (kind == NULL && !is_transform && engine_is_known(engine))) {
-        if (strlen(engine) > WORKFLOW_ENGINE_MAX) {
-            problems_add(b->problems, at, "too_long",
-                         "this has %zu bytes, at most %d are allowed",
-                         strlen(engine), WORKFLOW_ENGINE_MAX);
-            return false;
-        }
-        for (const char *c = engine; *c != '\0'; c++) {
-            if (is_control(*c)) {
-                problems_add(b->problems, at, "control_character",
-                             "the name of a connector contains a control "
-                             "character");
-                return false;
-            }
-        }
-        node->engine = engine;
-        node->kind = node_kind_find(type->writes ? "load" : "extract");
-        return true;
-    }
-    if (kind == NULL || (is_transform && kind->class != NODE_TRANSFORM)) {
-        unknown_type(b, word, at);
-        return false;
-    }
-    node->kind = kind;
-    return true;
 }

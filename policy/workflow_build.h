@@ -13,18 +13,29 @@
 
 #include <jansson.h>
 
+/* What a join wants to know of the nodes before it (workflow_v1_join.c). */
+struct node_hint {
+    const char *table;        /* read or written by this node */
+    const char *left, *right; /* tables a join names as its sides */
+};
+
 struct build {
     struct workflow *wf;
     struct workflow *scratch; /* its arena goes when the reading ends */
     struct problems *problems;
     const struct workflow_limits *limits;
-    const uint32_t *by_id; /* after build_index() */
+    const uint32_t *by_id;   /* after build_index() */
+    struct node_hint *hints; /* of wf->nodes, in scratch */
     size_t node_room, edge_room;
-    bool nodes_unread;   /* the nodes as a whole were refused: whatever the
-                            edges name, nothing is said about it */
-    bool too_many_edges; /* reported */
+    size_t expression_bytes;  /* so far */
+    bool too_much_expression; /* reported */
+    bool nodes_unread;        /* the nodes as a whole were refused: whatever the
+                                 edges name, nothing is said about it */
+    bool too_many_edges;      /* reported */
     bool no_memory;
 };
+
+struct guess;
 
 /* ---- pointers (RFC 6901), in scratch; base itself without memory ----- */
 
@@ -35,6 +46,26 @@ const char *pointer_index(struct build *b, const char *base, size_t index);
 
 /* "a string", "an object", ... */
 const char *json_type_name(const json_t *value);
+
+/* Without blanks, control characters and no-break spaces at both ends. */
+void build_trim(const char **text, size_t *bytes);
+
+/* Sets a key; takes value, which may be NULL (then nothing happens but that no
+ * memory is noted). */
+void build_put(struct build *b, json_t *object, const char *key, json_t *value);
+
+/* True for an array of 1..max items; else a problem that calls the items
+ * of_what. */
+bool build_list(struct build *b, const json_t *value, const char *pointer,
+                const char *of_what, size_t max);
+
+/* The string, when it is one of 1..max bytes without NUL; else a problem. */
+const char *build_long_text(struct build *b, const json_t *value,
+                            const char *pointer, size_t max);
+
+/* A problem at pointer: `a` (say, "a filter node") has no field called so. */
+void build_unknown_key(struct build *b, const char *pointer, const char *a,
+                       struct guess *guess);
 
 /* A string that can be shown and compared: 1..max bytes, no control
  * characters, no NUL. A copy, or NULL and a problem at pointer. */
@@ -62,6 +93,9 @@ json_t *build_open(struct build *b, json_t *value, const char *pointer);
  * that the text itself is a string of the document. */
 json_t *build_parse(struct build *b, const char *text, size_t bytes,
                     const char *pointer, bool inside);
+
+/* How many were found so far. */
+size_t build_problem_count(const struct build *b);
 
 /* A problem at pointer: this value ought to be `wanted` ("an object"). */
 void build_wrong_type(struct build *b, const json_t *value, const char *pointer,
@@ -117,6 +151,9 @@ void build_edge(struct build *b, uint32_t source, uint32_t target,
 bool build_edge_end(struct build *b, const json_t *id, const char *pointer,
                     uint32_t *ret_node);
 
+/* The hints of a node, or NULL when it takes no part in the graph. */
+struct node_hint *build_hint(struct build *b, const struct node *node);
+
 /* When the document declares no size: the sum of what its sources declare. */
 void build_sum_sizes(struct build *b);
 
@@ -136,12 +173,11 @@ bool build_foreign_type(struct build *b, struct node *node,
 /* ---- a node's fields ------------------------------------------------- */
 
 /* Checks `fields` against the node's kind and fills the node from them:
- * its time-out, repeatable, size_bytes and config_json. `base` leads
- * to fields. With foreign NULL unknown fields are problems; otherwise they are
- * kept in the configuration under that name. `skip`: fields already read. */
+ * its time-out, repeatable, size_bytes, connection and config_json. `base`
+ * leads to fields. Unknown fields are problems, unless lenient: then they say
+ * nothing. `skip`: fields already read. */
 void build_fields(struct build *b, struct node *node, json_t *fields,
-                  const char *base, const char *foreign,
-                  const char *const *skip);
+                  const char *base, bool lenient, const char *const *skip);
 
 /* ---- the readers ----------------------------------------------------- */
 

@@ -3,17 +3,18 @@
  * stand in each. A field means the same in every kind that has it, so there is
  * one table of checks by name.
  */
-#include "policy/workflow_build.h"
+#include "policy/workflow_data.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 enum {
-    TEXT_MAX = 1024 * 1024,      /* sql, body, expressions: bytes */
+    TEXT_MAX = 1024 * 1024,      /* a body: bytes */
     ARGUMENT_MAX = 128 * 1024,   /* Linux' MAX_ARG_STRLEN, with the NUL */
     ARGUMENTS_MAX = 1024 * 1024, /* argv and env each, all bytes together */
     URL_MAX = 8192,
-    ITEMS_MAX = 4096, /* of any list: columns; and what agents take in argv */
+    ARGUMENT_ITEMS_MAX = 4096, /* what agents take in argv */
 };
 
 typedef void check_fn(struct build *b, json_t *value, const char *pointer);
@@ -23,65 +24,21 @@ static void bad_value(struct build *b, const char *pointer, const char *what)
     problems_add(b->problems, pointer, "bad_value", "%s", what);
 }
 
-/* The string, when it is one of 1..max bytes without NUL; else a problem. */
-static const char *need_text(struct build *b, json_t *value,
-                             const char *pointer, size_t max)
-{
-    if (!json_is_string(value)) {
-        build_wrong_type(b, value, pointer, "a string");
-        return NULL;
-    }
-    const char *text = json_string_value(value);
-    size_t bytes = json_string_length(value);
-    if (bytes == 0)
-        problems_add(b->problems, pointer, "empty", "this must not be empty");
-    else if (bytes > max)
-        problems_add(b->problems, pointer, "too_long",
-                     "this has %zu bytes, at most %zu are allowed", bytes, max);
-    else if (strlen(text) != bytes)
-        problems_add(b->problems, pointer, "nul_character",
-                     "this contains a NUL character");
-    else
-        return text;
-    return NULL;
-}
-
-/* True for an array of 1..ITEMS_MAX; else a problem. */
-static bool need_list(struct build *b, json_t *value, const char *pointer,
-                      const char *of_what)
-{
-    size_t count = json_array_size(value);
-    if (!json_is_array(value))
-        problems_add(b->problems, pointer, "wrong_type",
-                     "this must be an array of %s, not %s", of_what,
-                     json_type_name(value));
-    else if (count == 0)
-        problems_add(b->problems, pointer, "empty",
-                     "this must have at least one of %s", of_what);
-    else if (count > ITEMS_MAX)
-        problems_add(b->problems, pointer, "too_long",
-                     "this has %zu items, at most %d are allowed", count,
-                     ITEMS_MAX);
-    else
-        return true;
-    return false;
-}
-
-static void check_text(struct build *b, json_t *value, const char *pointer)
-{
-    need_text(b, value, pointer, TEXT_MAX);
-}
-
-/* Names of tables, columns, connections, files. */
 static void check_name(struct build *b, json_t *value, const char *pointer)
 {
-    build_text(b, value, pointer, 4096);
+    data_check_name(b, value, pointer);
+}
+
+static void check_connection(struct build *b, json_t *value,
+                             const char *pointer)
+{
+    data_check_connection(b, value, pointer);
 }
 
 static void check_any_text(struct build *b, json_t *value, const char *pointer)
 {
     if (!json_is_string(value) || json_string_length(value) > 0)
-        need_text(b, value, pointer, TEXT_MAX);
+        build_long_text(b, value, pointer, TEXT_MAX);
 }
 
 static void check_flag(struct build *b, json_t *value, const char *pointer)
@@ -110,63 +67,6 @@ static void check_byte(struct build *b, json_t *value, const char *pointer)
         build_wrong_type(b, value, pointer, "a string");
     else if (json_string_length(value) != 1)
         bad_value(b, pointer, "this must be one ASCII character");
-}
-
-static void check_names(struct build *b, json_t *value, const char *pointer)
-{
-    if (!need_list(b, value, pointer, "names"))
-        return;
-    for (size_t i = 0; i < json_array_size(value); i++) {
-        json_t *item = json_array_get(value, i);
-        if (!json_is_string(item) || json_string_length(item) == 0)
-            check_name(b, item, pointer_index(b, pointer, i));
-    }
-}
-
-/* Items are names, or objects in which `name_key` is one. */
-static void check_items(struct build *b, json_t *value, const char *pointer,
-                        const char *name_key)
-{
-    if (!need_list(b, value, pointer, "columns"))
-        return;
-    for (size_t i = 0; i < json_array_size(value); i++) {
-        const json_t *item = json_array_get(value, i);
-        const json_t *name =
-            json_is_object(item) ? json_object_get(item, name_key) : item;
-        if (json_is_string(name) && json_string_length(name) > 0)
-            continue;
-        const char *at = pointer_index(b, pointer, i);
-        if (!json_is_object(item))
-            build_wrong_type(b, item, at, "the name of a column or an object");
-        else
-            problems_add(b->problems, at, "missing_field",
-                         "this needs \"%s\", the name of a column", name_key);
-    }
-}
-
-static void check_columns(struct build *b, json_t *value, const char *pointer)
-{
-    check_items(b, value, pointer, "name");
-}
-
-static void check_by(struct build *b, json_t *value, const char *pointer)
-{
-    check_items(b, value, pointer, "column");
-}
-
-static void check_on(struct build *b, json_t *value, const char *pointer)
-{
-    if (!need_list(b, value, pointer, "pairs of columns"))
-        return;
-    for (size_t i = 0; i < json_array_size(value); i++) {
-        const json_t *item = json_array_get(value, i);
-        if (json_string_length(json_object_get(item, "left")) == 0 ||
-            json_string_length(json_object_get(item, "right")) == 0)
-            problems_add(b->problems, pointer_index(b, pointer, i),
-                         "missing_field",
-                         "this needs \"left\" and \"right\", the names of two "
-                         "columns");
-    }
 }
 
 static bool contains(const char *const *list, const char *word)
@@ -238,7 +138,8 @@ static void too_long_for_exec(struct build *b, const char *pointer)
 static void check_argv(struct build *b, json_t *value, const char *pointer)
 {
     size_t total = 0;
-    if (!need_list(b, value, pointer, "strings: the program and its arguments"))
+    if (!build_list(b, value, pointer, "strings: the program and its arguments",
+                    ARGUMENT_ITEMS_MAX))
         return;
     for (size_t i = 0; i < json_array_size(value); i++) {
         json_t *item = json_array_get(value, i);
@@ -246,7 +147,8 @@ static void check_argv(struct build *b, json_t *value, const char *pointer)
         /* Any argument may be empty, but not the program. */
         if (i > 0 && json_is_string(item) && json_string_length(item) == 0)
             continue;
-        need_text(b, item, pointer_index(b, pointer, i), ARGUMENT_MAX - 1);
+        build_long_text(b, item, pointer_index(b, pointer, i),
+                        ARGUMENT_MAX - 1);
     }
     if (total > ARGUMENTS_MAX)
         too_long_for_exec(b, pointer);
@@ -273,7 +175,7 @@ static void check_env(struct build *b, json_t *value, const char *pointer)
             bad_value(b, at,
                       "names that begin with DISPATCH_ are set by the agent");
         if (!json_is_string(item) || json_string_length(item) > 0)
-            need_text(b, item, at, ARGUMENT_MAX / 2);
+            build_long_text(b, item, at, ARGUMENT_MAX / 2);
     }
     if (total > ARGUMENTS_MAX)
         too_long_for_exec(b, pointer);
@@ -281,14 +183,14 @@ static void check_env(struct build *b, json_t *value, const char *pointer)
 
 static void check_cwd(struct build *b, json_t *value, const char *pointer)
 {
-    need_text(b, value, pointer, 4095); /* PATH_MAX without the NUL */
+    build_long_text(b, value, pointer, 4095); /* PATH_MAX without the NUL */
 }
 
 /* ---- http ------------------------------------------------------------ */
 
 static void check_url(struct build *b, json_t *value, const char *pointer)
 {
-    const char *url = need_text(b, value, pointer, URL_MAX);
+    const char *url = build_long_text(b, value, pointer, URL_MAX);
     if (url == NULL)
         return;
     size_t scheme = strncasecmp(url, "http://", 7) == 0    ? 7
@@ -342,7 +244,7 @@ static void check_headers(struct build *b, json_t *value, const char *pointer)
             bad_value(b, at, "this header is written by the agent");
         if (json_is_string(item) && json_string_length(item) == 0)
             continue;
-        const char *text = need_text(b, item, at, URL_MAX);
+        const char *text = build_long_text(b, item, at, URL_MAX);
         if (text != NULL && text[strcspn(text, "\r\n")] != '\0')
             bad_value(b, at, "a header has no line breaks");
     }
@@ -373,51 +275,59 @@ static void check_expect_status(struct build *b, json_t *value,
 
 /* ---- the table ------------------------------------------------------- */
 
-static const struct {
+/* A field is checked and goes into the configuration as it is, or it is shaped:
+ * given back as agents are told it. */
+typedef json_t *shape_fn(struct build *b, const struct data_place *place,
+                         json_t *value);
+
+struct field {
     const char *name;
     check_fn *check;
-} checks[] = {
-    {"argv", check_argv},
-    {"body", check_any_text},
-    {"by", check_by},
-    {"column", check_name},
-    {"columns", check_columns},
-    {"connection", check_name},
-    {"count", check_count},
-    {"create", check_flag},
-    {"cwd", check_cwd},
-    {"delimiter", check_byte},
-    {"distinct", check_flag},
-    {"engine", check_engine},
-    {"env", check_env},
-    {"expect_status", check_expect_status},
-    {"filter", check_text},
-    {"group_by", check_names},
-    {"header", check_flag},
-    {"headers", check_headers},
-    {"how", check_how},
-    {"key", check_names},
-    {"method", check_method},
-    {"mode", check_mode},
-    {"null", check_any_text},
-    {"on", check_on},
-    {"on_errors", check_on_errors},
-    {"path", check_cwd},
-    {"quote", check_byte},
-    {"schema", check_name},
-    {"sql", check_text},
-    {"start", check_integer},
-    {"step", check_integer},
-    {"table", check_name},
-    {"url", check_url},
-    {"where", check_text},
+    shape_fn *shape;
 };
 
-static check_fn *check_of(const char *field)
+static const struct field fields_known[] = {
+    {"argv", check_argv, NULL},
+    {"body", check_any_text, NULL},
+    {"by", NULL, data_by},
+    {"column", check_name, NULL},
+    {"columns", NULL, data_columns},
+    {"connection", check_connection, NULL},
+    {"count", check_count, NULL},
+    {"create", check_flag, NULL},
+    {"cwd", check_cwd, NULL},
+    {"delimiter", check_byte, NULL},
+    {"distinct", check_flag, NULL},
+    {"engine", check_engine, NULL},
+    {"env", check_env, NULL},
+    {"expect_status", check_expect_status, NULL},
+    {"filter", NULL, data_where},
+    {"group_by", NULL, data_names},
+    {"header", check_flag, NULL},
+    {"headers", check_headers, NULL},
+    {"how", check_how, NULL},
+    {"key", NULL, data_names},
+    {"method", check_method, NULL},
+    {"mode", check_mode, NULL},
+    {"null", check_any_text, NULL},
+    {"on", NULL, data_on},
+    {"on_errors", check_on_errors, NULL},
+    {"path", check_cwd, NULL},
+    {"quote", check_byte, NULL},
+    {"schema", check_name, NULL},
+    {"sql", NULL, data_sql},
+    {"start", check_integer, NULL},
+    {"step", check_integer, NULL},
+    {"table", check_name, NULL},
+    {"url", check_url, NULL},
+    {"where", NULL, data_where},
+};
+
+static const struct field *field_of(const char *name)
 {
-    for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
-        if (strcmp(checks[i].name, field) == 0)
-            return checks[i].check;
+    for (size_t i = 0; i < sizeof fields_known / sizeof fields_known[0]; i++) {
+        if (strcmp(fields_known[i].name, name) == 0)
+            return &fields_known[i];
     }
     return NULL;
 }
@@ -462,14 +372,48 @@ static bool take_common(struct build *b, struct node *node, const char *field,
 static void unknown_field(struct build *b, const struct node_kind *kind,
                           const char *field, const char *pointer)
 {
-    char buf[GUESS_TEXT_MAX];
+    char node[40];
     struct guess guess = {.word = field};
     guess_try_all(&guess, kind->required);
     guess_try_all(&guess, kind->optional);
     guess_try_all(&guess, common_fields);
-    problems_add(b->problems, pointer, "unknown_field",
-                 "a %s node has no field \"%.80s\"%s", kind->name, field,
-                 guess_text(&guess, buf));
+    snprintf(node, sizeof node, "a %s node", kind->name);
+    build_unknown_key(b, pointer, node, &guess);
+}
+
+/* A column of an aggregate is computed, or one of those grouped by. */
+static void check_grouped(struct build *b, const json_t *fields,
+                          const char *base)
+{
+    const json_t *keys = json_object_get(fields, "group_by");
+    json_t *known = json_object();
+    size_t i;
+    const json_t *item;
+
+    json_array_foreach(keys, i, item) {
+        if (json_is_string(item))
+            build_put(b, known, json_string_value(item), json_true());
+    }
+    json_array_foreach(json_object_get(fields, "columns"), i, item) {
+        const json_t *name = json_object_get(item, "column");
+        if (name == NULL)
+            name = json_object_get(item, "name");
+        if (json_is_string(item))
+            name = item;
+        const json_t *expression = json_object_get(item, "expression");
+        if (json_string_length(name) == 0 ||
+            (expression != NULL && (!json_is_string(expression) ||
+                                    json_string_length(expression) > 0)))
+            continue;
+        if (json_object_get(known, json_string_value(name)) == NULL)
+            problems_add(b->problems,
+                         pointer_index(b, pointer_key(b, base, "columns"), i),
+                         "missing_field",
+                         "\"%.80s\" is not among the columns of \"group_by\", "
+                         "so it needs an \"expression\" such as sum(amount)",
+                         json_string_value(name));
+    }
+    json_decref(known);
 }
 
 /* What the lists of required and optional fields cannot say. */
@@ -495,42 +439,50 @@ static void check_together(struct build *b, const struct node *node,
     if (strcmp(kind, "load") == 0 && key && !merge)
         problems_add(b->problems, base, "conflicting_fields",
                      "\"key\" means something only with mode merge");
+    if (strcmp(kind, "aggregate") == 0)
+        check_grouped(b, fields, base);
 }
 
 static void take_field(struct build *b, struct node *node, const char *field,
-                       json_t *value, const char *base, const char *foreign,
-                       json_t *config, json_t *rest)
+                       json_t *value, const char *base, bool lenient,
+                       json_t *config)
 {
     const struct node_kind *kind = node->kind;
 
     if (take_common(b, node, field, value, base))
         return;
+    const char *pointer = pointer_key(b, base, field);
     if (!contains(kind->required, field) && !contains(kind->optional, field)) {
-        if (foreign == NULL)
-            unknown_field(b, kind, field, pointer_key(b, base, field));
-        else if (json_object_set(rest, field, value) != 0)
-            b->no_memory = true;
+        if (!lenient)
+            unknown_field(b, kind, field, pointer);
         return;
     }
-    check_fn *check = check_of(field);
-    if (check != NULL)
-        check(b, value, pointer_key(b, base, field));
-    if (json_object_set(config, field, value) != 0)
-        b->no_memory = true;
+    const struct field *known = field_of(field);
+    const struct data_place place = {kind, pointer, lenient};
+    json_t *kept = value;
+    if (known != NULL && known->check != NULL)
+        known->check(b, value, pointer);
+    if (known != NULL && known->shape != NULL)
+        kept = known->shape(b, &place, value);
+    else
+        json_incref(kept);
+    if (kept != NULL)
+        build_put(b, config, field, kept);
 }
 
 void build_fields(struct build *b, struct node *node, json_t *fields,
-                  const char *base, const char *foreign,
-                  const char *const *skip)
+                  const char *base, bool lenient, const char *const *skip)
 {
     const char *field;
     json_t *value;
     json_t *config = json_object();
-    json_t *rest = json_object();
 
+    /* What a data node does is one transaction, noted in it: a second time
+     * does no harm. What a program does, only its author knows. */
+    node->repeatable = node->kind->class != NODE_TASK;
     json_object_foreach(fields, field, value) {
         if (!contains(skip, field))
-            take_field(b, node, field, value, base, foreign, config, rest);
+            take_field(b, node, field, value, base, lenient, config);
     }
     for (const char *const *name = node->kind->required; *name != NULL;
          name++) {
@@ -545,10 +497,8 @@ void build_fields(struct build *b, struct node *node, json_t *fields,
         node->engine = engine_of_connector(b->wf, engine);
         b->no_memory = b->no_memory || node->engine == NULL;
     }
-    if (json_object_size(rest) > 0 &&
-        json_object_set(config, foreign, rest) != 0)
-        b->no_memory = true;
-    node->config_json = build_dump(b, config);
+    json_object_del(config, "engine"); /* the plan has it beside */
+    data_defaults(b, node->kind, config);
+    data_finish(b, node, config, base);
     json_decref(config);
-    json_decref(rest);
 }

@@ -4,7 +4,7 @@
  * workflow_v1.c.
  */
 #include "policy/workflow_json.h"
-#include "policy/workflow_build.h"
+#include "policy/workflow_data.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -74,7 +74,7 @@ static void read_node(struct build *b, json_t *object, const char *pointer)
     if (node->kind == NULL)
         b->wf->incomplete = true;
     else
-        build_fields(b, node, object, pointer, NULL, node_head);
+        build_fields(b, node, object, pointer, false, node_head);
 }
 
 static void read_nodes(struct build *b, const json_t *nodes)
@@ -270,22 +270,17 @@ static void read_document(struct build *b, json_t *document)
     json_decref(open);
 }
 
-static size_t problem_count(const struct problems *problems)
-{
-    return problems->count + problems->dropped;
-}
-
 /* With text NULL reads `document`, else the text. */
 static int read_either(json_t *document, const char *text, size_t bytes,
                        const char *pointer,
                        const struct workflow_limits *limits,
                        struct workflow **ret_wf, struct problems *problems)
 {
-    size_t before = problem_count(problems);
     struct build b = {.wf = workflow_new(),
                       .scratch = workflow_new(),
                       .problems = problems,
                       .limits = limits};
+    size_t before = build_problem_count(&b);
     json_t *parsed = NULL;
     int rc = 0;
 
@@ -300,6 +295,7 @@ static int read_either(json_t *document, const char *text, size_t bytes,
     if (document != NULL) {
         read_document(&b, document);
         build_sum_sizes(&b);
+        data_check_graph(&b);
     }
     /* After a document that is no workflow at all there is no graph. */
     if (!b.no_memory && b.wf->name != NULL)
@@ -309,7 +305,7 @@ static int read_either(json_t *document, const char *text, size_t bytes,
 
     if (b.no_memory)
         rc = -ENOMEM;
-    else if (rc == 0 && problem_count(problems) > before)
+    else if (rc == 0 && build_problem_count(&b) > before)
         rc = -EINVAL;
     if (rc != 0)
         workflow_free(&b.wf);
@@ -380,8 +376,9 @@ static void put_node(FILE *out, const struct workflow *wf, uint32_t n,
     fprintf(out, ",\"config\":%s}", node->config_json);
 }
 
-int workflow_plan_text(const struct workflow *wf, char **ret_text,
-                       size_t *ret_bytes)
+/* preview_rows < 0: nothing is said about them. */
+static int plan_text(const struct workflow *wf, int preview_rows,
+                     char **ret_text, size_t *ret_bytes)
 {
     struct workflow_links parents;
     uint32_t *place = calloc(wf->node_count + 1, sizeof *place);
@@ -399,6 +396,8 @@ int workflow_plan_text(const struct workflow *wf, char **ret_text,
             place[wf->order[i]] = i;
         fputs("{\"name\":", out);
         put_string(out, wf->name);
+        if (preview_rows >= 0)
+            fprintf(out, ",\"preview_rows\":%d", preview_rows);
         fputs(",\"nodes\":[", out);
         for (uint32_t i = 0; i < wf->node_count; i++) {
             if (i > 0)
@@ -418,4 +417,18 @@ int workflow_plan_text(const struct workflow *wf, char **ret_text,
     *ret_text = text;
     *ret_bytes = bytes;
     return 0;
+}
+
+int workflow_plan_text(const struct workflow *wf, char **ret_text,
+                       size_t *ret_bytes)
+{
+    return plan_text(wf, -1, ret_text, ret_bytes);
+}
+
+int workflow_plan_text_preview(const struct workflow *wf, unsigned preview_rows,
+                               char **ret_text, size_t *ret_bytes)
+{
+    if (preview_rows > WORKFLOW_PREVIEW_ROWS_MAX)
+        return -EINVAL;
+    return plan_text(wf, (int)preview_rows, ret_text, ret_bytes);
 }

@@ -29,11 +29,19 @@ int workflow_from_text(const char *text, size_t bytes,
                        const struct workflow_limits *limits,
                        struct workflow **ret_wf, struct problems *problems);
 
-/* The plan an agent executes: {"name", "nodes": [{"id", "kind", "label",
- * "after": [indices of parents in this array, in the order of the edges],
- * "timeout_s": 0 is none, "repeatable", "engine"?, "config":
- * {...}}]}, nodes in wf->order. The caller frees *ret_text. -ENOMEM. */
+/* The plan an agent executes: {"name", "preview_rows"?, "nodes": [{"id",
+ * "kind", "label", "after": [indices of parents in this array, in the order of
+ * the edges: of those that give rows a join's left comes first], "timeout_s": 0
+ * is none, "repeatable", "engine"?, "config": {...}}]}, nodes in wf->order;
+ * agents/DATA.md says what is in a data node's config. The caller frees
+ * *ret_text. -ENOMEM. */
 int workflow_plan_text(const struct workflow *wf, char **ret_text,
                        size_t *ret_bytes);
+
+/* The same with "preview_rows": how many rows of each node that gives some are
+ * to be shown. Also -EINVAL: more than WORKFLOW_PREVIEW_ROWS_MAX. */
+enum { WORKFLOW_PREVIEW_ROWS_MAX = 100 };
+int workflow_plan_text_preview(const struct workflow *wf, unsigned preview_rows,
+                               char **ret_text, size_t *ret_bytes);
 
 #endif

@@ -26,8 +26,8 @@ static const struct node_kind kinds[] = {
      FIELDS("method", "headers", "body", "expect_status"), 0, ANY, false},
 
     {"extract", NODE_DB, FIELDS("connection"),
-     FIELDS("table", "schema", "sql", "filter", "columns", "engine",
-            "size_bytes"),
+     FIELDS("table", "schema", "sql", "filter", "columns", "on_errors",
+            "engine", "size_bytes"),
      0, ANY, true},
     {"load", NODE_DB, FIELDS("connection", "table"),
      FIELDS("schema", "mode", "key", "create", "columns", "on_errors",
@@ -50,18 +50,25 @@ static const struct node_kind kinds[] = {
      FIELDS("start", "step", "count"), 0, 1, true},
 
     {"csv_read", NODE_FILE, FIELDS("path"),
-     FIELDS("delimiter", "quote", "header", "null", "columns", "size_bytes"), 0,
-     ANY, true},
+     FIELDS("delimiter", "quote", "header", "null", "columns", "on_errors",
+            "size_bytes"),
+     0, ANY, true},
     {"csv_write", NODE_FILE, FIELDS("path"),
      FIELDS("delimiter", "quote", "header", "null", "columns"), 1, 1, false},
-    {"jsonl_read", NODE_FILE, FIELDS("path"), FIELDS("columns", "size_bytes"),
-     0, ANY, true},
+    {"jsonl_read", NODE_FILE, FIELDS("path"),
+     FIELDS("columns", "on_errors", "size_bytes"), 0, ANY, true},
     {"jsonl_write", NODE_FILE, FIELDS("path"), FIELDS("columns"), 1, 1, false},
 };
 
 static const struct {
     const char *alias, *name;
 } aliases[] = {{"expression", "map"}, {"group", "aggregate"}};
+
+bool node_kind_is_source(const struct node_kind *kind)
+{
+    return kind->gives_rows && kind->inputs_min == 0 &&
+           kind->class != NODE_TRANSFORM;
+}
 
 const struct node_kind *node_kinds(size_t *ret_count)
 {

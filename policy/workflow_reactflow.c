@@ -7,7 +7,7 @@
  * read. A load whose only source has been hidden must not quietly turn into an
  * extract; it stays a load, and is refused because it has no input.
  */
-#include "policy/workflow_build.h"
+#include "policy/workflow_v1.h"
 
 #include <string.h>
 
@@ -93,6 +93,15 @@ static bool reads(const struct node *node)
     return false;
 }
 
+/* Forms of the existing product save what they would send. */
+static bool is_like_v1(const struct node *node, const json_t *config)
+{
+    const char *key = node->kind->class == NODE_DB          ? "dbDetails"
+                      : node->kind->class == NODE_TRANSFORM ? "transformations"
+                                                            : "";
+    return json_object_size(json_object_get(config, key)) > 0;
+}
+
 /* What the node says in `data`; false when it is left out of the graph. */
 static bool read_data(struct build *b, const struct diagram *diagram,
                       struct node *node, const json_t *object,
@@ -129,7 +138,10 @@ static bool read_data(struct build *b, const struct diagram *diagram,
     if (known) {
         char *label = build_label(b, json_object_get(data, "label"));
         node->label = label != NULL ? label : node->label;
-        build_fields(b, node, filled, config_at, "reactflow", NULL);
+        if (is_like_v1(node, filled))
+            v1_configure(b, node, filled, config_at);
+        else
+            build_fields(b, node, filled, config_at, true, NULL);
         const json_t *metadata = json_object_get(data, "metadata");
         const json_t *bytes = json_object_get(metadata, "bytes");
         if (reads(node) && node->size_bytes < 0 && bytes != NULL &&
@@ -242,6 +254,7 @@ static void read_diagram(struct build *b, const json_t *object, const char *at)
                 break;
             read_edge(b, &diagram, item, pointer_index(b, diagram.edges_at, i));
         }
+        v1_order_joins(b);
     }
     json_decref(diagram.hidden);
     json_decref(diagram.scenery);

@@ -8,11 +8,10 @@
  * only has a reading side (sql or filter, nothing to write with) follows
  * nothing: it is a second source, not a load.
  */
-#include "policy/workflow_build.h"
+#include "policy/workflow_v1.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 struct v1 {
     json_t *map;     /* node id -> node */
@@ -23,45 +22,7 @@ struct v1 {
 
 static const char reserved_key[] = "execution_order";
 
-/* ---- small readings -------------------------------------------------- */
-
-static bool is_blank(char c)
-{
-    return (unsigned char)c <= ' ';
-}
-
-/* The string under key as a new JSON string without blanks and semicolons at
- * its end and without `word` before it; NULL when nothing is left. */
-static json_t *clause(const json_t *object, const char *key, const char *word)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    if (text == NULL)
-        return NULL;
-    size_t bytes = strlen(text);
-    size_t word_bytes = strlen(word);
-    while (bytes > 0 && is_blank(*text)) {
-        text++;
-        bytes--;
-    }
-    if (word_bytes > 0 && bytes > word_bytes && is_blank(text[word_bytes]) &&
-        strncasecmp(text, word, word_bytes) == 0) {
-        text += word_bytes;
-        bytes -= word_bytes;
-        while (bytes > 0 && is_blank(*text)) {
-            text++;
-            bytes--;
-        }
-    }
-    for (;;) {
-        if (bytes >= 1 && (is_blank(text[bytes - 1]) || text[bytes - 1] == ';'))
-            bytes -= 1;
-        else if (bytes >= 2 && memcmp(text + bytes - 2, "\xc2\xa0", 2) == 0)
-            bytes -= 2;
-        else
-            break;
-    }
-    return bytes > 0 ? json_stringn(text, bytes) : NULL;
-}
+/* ---- nodes ----------------------------------------------------------- */
 
 /* Only a reading side: see the top of this file. */
 static bool is_source_only(const json_t *node)
@@ -80,79 +41,6 @@ static bool is_written(const struct v1 *v1, const char *id, const json_t *node)
     return json_integer_value(json_object_get(node, "sequence")) >
                v1->first_depth &&
            !is_source_only(node);
-}
-
-/* ---- nodes ----------------------------------------------------------- */
-
-static void put(struct build *b, json_t *object, const char *key, json_t *value)
-{
-    if (json_object_set_new(object, key, value) != 0)
-        b->no_memory = true;
-}
-
-static void put_label(struct build *b, json_t *config, const char *key,
-                      const json_t *object, const char *from)
-{
-    const char *text = build_label(b, json_object_get(object, from));
-    if (text != NULL)
-        put(b, config, key, json_string(text));
-}
-
-/* The document names no connection as such: it is the connector's id, or the
- * database's name where there is none, or else what kind of database it is. */
-static void put_connection(struct build *b, json_t *config, const json_t *node,
-                           const json_t *details, const char *engine)
-{
-    put_label(b, config, "connection", details, "db");
-    put_label(b, config, "connection", node, "connector_id");
-    if (json_object_get(config, "connection") == NULL)
-        put(b, config, "connection", json_string(engine));
-}
-
-static void read_database(struct build *b, struct node *out, json_t *config,
-                          const json_t *node, const char *at)
-{
-    const json_t *details = json_object_get(node, "dbDetails");
-    const char *details_at =
-        json_is_object(details) ? pointer_key(b, at, "dbDetails") : at;
-    bool writes = strcmp(out->kind->name, "load") == 0;
-    json_t *sql = writes ? NULL : clause(details, "sql", "");
-    json_t *filter = writes ? NULL : clause(details, "filter", "where");
-
-    put_connection(b, config, node, details, out->engine);
-    put_label(b, config, "schema", details, "schema");
-    if (sql == NULL)
-        put_label(b, config, "table", details, "table");
-    if (sql != NULL)
-        put(b, config, "sql", sql);
-    if (filter != NULL)
-        put(b, config, "filter", filter);
-    if (writes) {
-        const json_t *truncate = json_object_get(details, "truncateTable");
-        put(b, config, "mode",
-            json_string(json_is_true(truncate) ? "truncate" : "append"));
-    }
-    if (sql == NULL && json_object_get(config, "table") == NULL &&
-        !b->no_memory)
-        problems_add(b->problems, details_at, "missing_field",
-                     writes ? "a database node that is written needs \"table\""
-                            : "a database node that is read needs \"table\" or "
-                              "\"sql\"");
-}
-
-/* What the executors of the transformations read, as the document has it. */
-static void put_raw(struct build *b, json_t *config, const json_t *node)
-{
-    static const char *const kept[] = {"dbDetails", "transformations",
-                                       "field_mapping"};
-    json_t *raw = json_object();
-    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
-        json_t *value = json_object_get(node, kept[i]);
-        if (json_object_size(value) + json_array_size(value) > 0 &&
-            json_object_set(raw, kept[i], value) != 0)
-            b->no_memory = true;
-    }
-    put(b, config, "v1", raw);
 }
 
 static void read_node(struct build *b, const struct v1 *v1, const char *key,
@@ -187,12 +75,7 @@ static void read_node(struct build *b, const struct v1 *v1, const char *key,
     char *label = build_label(b, json_object_get(object, "node_name"));
     node->label = label != NULL ? label : node->label;
 
-    json_t *config = json_object();
-    if (node->kind->class == NODE_DB && node->engine != NULL)
-        read_database(b, node, config, object, at);
-    put_raw(b, config, object);
-    node->config_json = build_dump(b, config);
-    json_decref(config);
+    v1_configure(b, node, object, at);
 }
 
 /* ---- edges: said ----------------------------------------------------- */
@@ -401,6 +284,7 @@ void read_connection_v1(struct build *b, json_t *document)
             read_dependencies(b, &v1);
         else if (inferred)
             infer_edges(b, &v1);
+        v1_order_joins(b);
     } else {
         if (v1.map != NULL)
             build_wrong_type(b, v1.map, v1.map_at, "an object: id -> node");

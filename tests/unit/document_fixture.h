@@ -1,8 +1,8 @@
 /*
  * document_fixture.h - reads a document and looks at what became of it: the
- * workflow, or its problems. For test_workflow_json.c,
- * test_workflow_reactflow.c and test_workflow_v1.c, run in the root of the
- * repository (tests/data).
+ * workflow, or its problems. For test_workflow_json.c, test_workflow_data.c,
+ * test_workflow_reactflow.c, test_workflow_v1.c and test_workflow_v1_nodes.c,
+ * run in the root of the repository (tests/data).
  */
 #ifndef TESTS_UNIT_DOCUMENT_FIXTURE_H
 #define TESTS_UNIT_DOCUMENT_FIXTURE_H
@@ -133,6 +133,51 @@ static inline void expect_config(const char *id, const char *key,
         assert_string_equal(text != NULL ? text : "(none)", value);
     json_decref(config);
 }
+
+/* Text in which ' stands for a quotation mark and ` for an apostrophe, so that
+ * JSON can be read in a test. The result lasts for four more calls. */
+static inline const char *quoted(const char *text)
+{
+    static char room[5][16384];
+    static unsigned turn;
+    char *out = room[turn++ % 5];
+    size_t bytes = strlen(text);
+    assert_true(bytes < sizeof room[0]);
+    for (size_t i = 0; i <= bytes; i++)
+        out[i] = (char)(text[i] == '\''  ? '"'
+                        : text[i] == '`' ? '\''
+                                         : text[i]);
+    return out;
+}
+
+/* The value of key in a node's configuration (all of it: key NULL), as quoted()
+ * text; "" is none. */
+static inline void expect_said(const char *id, const char *key,
+                               const char *text)
+{
+    json_t *config = json_loads(node_of(id)->config_json, 0, NULL);
+    assert_non_null(config);
+    json_t *found = key != NULL ? json_object_get(config, key) : config;
+    json_t *wanted = text[0] != '\0'
+                         ? json_loads(quoted(text), JSON_DECODE_ANY, NULL)
+                         : NULL;
+    assert_true(text[0] == '\0' || wanted != NULL);
+    if (wanted == NULL ? found != NULL : !json_equal(found, wanted)) {
+        char *said = json_dumps(found, JSON_ENCODE_ANY);
+        print_message("%s: %s: said %s\n  wanted %s\n", id,
+                      key ? key : "config", said ? said : "(none)",
+                      quoted(text));
+        free(said);
+        json_decref(wanted);
+        json_decref(config);
+        fail();
+    }
+    json_decref(wanted);
+    json_decref(config);
+}
+
+/* The text of an expression and its tree. */
+#define EXPR(text, tree) "{'text':'" text "','tree':" tree "}"
 
 #define TEST(f) cmocka_unit_test_teardown(f, tear_down)
 

@@ -99,6 +99,63 @@ static void the_callers_tags_join_the_documents(void **state)
     workflow_free(&wf);
 }
 
+static void what_is_better_known_wins_in_any_order(void **state)
+{
+    struct features features = {.size_bytes = -1};
+    (void)state;
+    assert_true(features_learn_size(&features, 5, SIZE_ESTIMATED));
+    assert_true(features_learn_size(&features, 7, SIZE_MEASURED));
+    assert_false(features_learn_size(&features, 9, SIZE_ESTIMATED));
+    assert_int_equal(features.size_bytes, 7);
+    assert_int_equal(features.size_source, SIZE_MEASURED);
+}
+
+static void a_declared_size_is_not_learned_over(void **state)
+{
+    struct workflow *wf = read_text(mixed);
+    struct features features;
+    (void)state;
+    assert_int_equal(features_of(wf, -1, NULL, 0, NULL, &features), 0);
+    assert_false(features_learn_size(&features, 7, SIZE_MEASURED));
+    assert_false(features_learn_size(&features, 9, SIZE_ESTIMATED));
+    assert_int_equal(features.size_bytes, 1000);
+    assert_int_equal(features.size_source, SIZE_DECLARED);
+    workflow_free(&wf);
+}
+
+static void nothing_is_learned_of_what_is_not_known(void **state)
+{
+    struct features features = {.size_bytes = -1};
+    (void)state;
+    assert_false(features_learn_size(&features, -1, SIZE_MEASURED));
+    assert_false(features_learn_size(&features, 1, SIZE_UNKNOWN));
+    assert_int_equal(features.size_source, SIZE_UNKNOWN);
+    assert_int_equal(features.size_bytes, -1);
+}
+
+static void no_bytes_at_all_is_a_size(void **state)
+{
+    struct features features = {.size_bytes = -1};
+    (void)state;
+    assert_true(features_learn_size(&features, 0, SIZE_MEASURED));
+    assert_int_equal(features.size_bytes, 0);
+    assert_int_equal(features.size_source, SIZE_MEASURED);
+}
+
+static void sources_are_the_kinds_that_bring_rows_in(void **state)
+{
+    static const char *const sources[] = {"extract", "csv_read", "jsonl_read"};
+    const struct node_kind *kinds;
+    size_t count, found = 0;
+    (void)state;
+    kinds = node_kinds(&count);
+    for (size_t i = 0; i < count; i++)
+        found += node_kind_is_source(&kinds[i]);
+    assert_int_equal(found, 3);
+    for (size_t i = 0; i < 3; i++)
+        assert_true(node_kind_is_source(node_kind_find(sources[i])));
+}
+
 static void sources_of_sizes_have_names(void **state)
 {
     (void)state;
@@ -116,6 +173,11 @@ int main(void)
         cmocka_unit_test(the_callers_size_wins),
         cmocka_unit_test(without_any_declaration_the_size_is_unknown),
         cmocka_unit_test(the_callers_tags_join_the_documents),
+        cmocka_unit_test(what_is_better_known_wins_in_any_order),
+        cmocka_unit_test(a_declared_size_is_not_learned_over),
+        cmocka_unit_test(nothing_is_learned_of_what_is_not_known),
+        cmocka_unit_test(no_bytes_at_all_is_a_size),
+        cmocka_unit_test(sources_are_the_kinds_that_bring_rows_in),
         cmocka_unit_test(sources_of_sizes_have_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -205,11 +205,16 @@ static void requirements_are_sorted_and_unique(void **state)
     wf->nodes[1].engine = "mysql";
     wf->nodes[2].engine = "postgresql";
     wf->nodes[3].kind = node_kind_find("command");
+    wf->nodes[0].connection = "shop";
+    wf->nodes[1].connection = "shop";
+    wf->nodes[2].connection = "mart";
     assert_int_equal(workflow_requires(wf, &names, &count), 0);
-    assert_int_equal(count, 3);
-    assert_string_equal(names[0], "engine:mysql");
-    assert_string_equal(names[1], "kind:command");
-    assert_string_equal(names[2], "kind:extract");
+    assert_int_equal(count, 5);
+    assert_string_equal(names[0], "connection:mart");
+    assert_string_equal(names[1], "connection:shop");
+    assert_string_equal(names[2], "engine:mysql");
+    assert_string_equal(names[3], "kind:command");
+    assert_string_equal(names[4], "kind:extract");
 }
 
 static void a_workflow_is_repeatable_when_every_node_is(void **state)

@@ -47,7 +47,9 @@ static void example_react_flow_has_four_nodes_and_a_note(void **state)
     assert_string_equal(node_of("n1")->engine, "postgresql");
     assert_string_equal(node_of("n3")->kind->name, "map");
     assert_string_equal(node_of("n4")->kind->name, "load");
-    expect_config("n2", "where", "status = 'paid'");
+    expect_said(
+        "n2", "where",
+        EXPR("status = `paid`", "['eq',['col','status'],['text','paid']]"));
     expect_config("n4", "mode", "truncate");
 }
 
@@ -78,6 +80,36 @@ static void example_v1_without_dependencies_has_inferred_edges(void **state)
     assert_true(wf->edges_inferred);
     assert_int_equal(wf->edge_count, 1);
     assert_string_equal(wf->nodes[1].kind->name, "load");
+}
+
+static void example_v1_with_every_part_becomes_a_plan(void **state)
+{
+    (void)state;
+    expect_example("v1-country-report", SHAPE_CONNECTION_V1, 8, "etl", "etl");
+    static const char *const kinds[] = {"extract", "extract", "filter",
+                                        "map",     "join",    "aggregate",
+                                        "sort",    "load"};
+    for (size_t i = 0; i < 8; i++)
+        assert_string_equal(wf->nodes[wf->order[i]].kind->name, kinds[i]);
+    /* The second parent of the join reads its source_table. */
+    char *plan;
+    size_t bytes;
+    assert_int_equal(workflow_plan_text(wf, &plan, &bytes), 0);
+    assert_non_null(strstr(plan, "\"label\":\"With region\",\"after\":[3,0]"));
+    free(plan);
+}
+
+static void example_with_bad_expressions_says_where_each_is(void **state)
+{
+    (void)state;
+    assert_int_equal(read_example("bad-expressions"), -EINVAL);
+    find_problem("/nodes/0/filter", "bad_expression");
+    find_problem("/nodes/1/where", "bad_expression");
+    find_problem("/nodes/2/columns/0/expression", "bad_expression");
+    find_problem("/nodes/2/columns/0/type", "unknown_type");
+    find_problem("/nodes/2/columns/1", "duplicate_column");
+    find_problem("/nodes/3/connection", "bad_value");
+    assert_int_equal(problems.count, 6);
 }
 
 static void example_with_a_circle_is_refused_with_its_path(void **state)
@@ -410,7 +442,7 @@ static void every_other_field_has_its_type(void **state)
         const char *node, *pointer, *code;
     } cases[] = {
         {"\"kind\":\"sort\",\"by\":[\"a\",{\"column\":\"b\"}]", NULL, NULL},
-        {"\"kind\":\"sort\",\"by\":[{\"name\":\"b\"}]", "/by/0",
+        {"\"kind\":\"sort\",\"by\":[{\"descending\":true}]", "/by/0",
          "missing_field"},
         {"\"kind\":\"sort\",\"by\":[7]", "/by/0", "wrong_type"},
         {"\"kind\":\"map\",\"columns\":[{\"name\":\"a\",\"expression\":"
@@ -420,13 +452,10 @@ static void every_other_field_has_its_type(void **state)
         {"\"kind\":\"select\",\"columns\":{}", "/columns", "wrong_type"},
         {"\"kind\":\"filter\",\"where\":\"\"", "/where", "empty"},
         {"\"kind\":\"filter\",\"where\":true", "/where", "wrong_type"},
-        {"\"kind\":\"aggregate\",\"columns\":[\"a\"],\"group_by\":[\"\"]",
-         "/group_by/0", "empty"},
-        {"\"kind\":\"sequence\",\"column\":\"n\",\"start\":-5,\"step\":-1,"
-         "\"count\":0",
+        {"\"kind\":\"aggregate\",\"columns\":[\"a\"],\"group_by\":[\"a\",\"\"]",
+         "/group_by/1", "empty"},
+        {"\"kind\":\"sequence\",\"column\":\"n\",\"start\":-5,\"step\":-1",
          NULL, NULL},
-        {"\"kind\":\"sequence\",\"column\":\"n\",\"count\":-1", "/count",
-         "bad_value"},
         {"\"kind\":\"sequence\",\"column\":\"n\",\"step\":0.5", "/step",
          "wrong_type"},
         {"\"kind\":\"csv_write\",\"path\":\"p\",\"delimiter\":\";\","
@@ -533,8 +562,10 @@ static void *failing_malloc(size_t bytes)
 static void running_out_of_memory_is_said_and_nothing_leaks(void **state)
 {
     static const char *const examples[] = {
-        "neutral-daily-sales", "reactflow-orders-clean", "v1-department-totals",
-        "v1-copy-sequence-only", "bad-many-problems"};
+        "neutral-daily-sales",  "reactflow-orders-clean",
+        "v1-department-totals", "v1-copy-sequence-only",
+        "v1-country-report",    "bad-many-problems",
+        "bad-expressions"};
     (void)state;
     for (size_t i = 0; i < sizeof examples / sizeof examples[0]; i++) {
         int expected = read_example(examples[i]);
@@ -564,6 +595,8 @@ int main(void)
         TEST(example_react_flow_has_four_nodes_and_a_note),
         TEST(example_v1_with_strings_in_strings_is_etl),
         TEST(example_v1_without_dependencies_has_inferred_edges),
+        TEST(example_v1_with_every_part_becomes_a_plan),
+        TEST(example_with_bad_expressions_says_where_each_is),
         TEST(example_with_a_circle_is_refused_with_its_path),
         TEST(example_with_many_problems_names_them_all_at_once),
         TEST(example_that_was_cut_off_says_where),

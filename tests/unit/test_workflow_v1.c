@@ -8,7 +8,10 @@
     ",\"dbDetails\":{" details "}}"
 #define V1_TRANSFORM(id, type, sequence)                                       \
     "\"" id "\":{\"connector_type\":\"" type                                   \
-    "\",\"connector_category\":\"Transformations\",\"sequence\":" sequence "}"
+    "\",\"connector_category\":\"Transformations\",\"sequence\":" sequence     \
+    ",\"transformations\":{\"column\":\"n\",\"source\":{\"columns\":[{"        \
+    "\"name\":\"id\",\"groupBy\":true,\"sorterSelected\":true}]},\"join\":{"   \
+    "\"sourceDetails\":[{\"source_column\":\"a\",\"target_column\":\"b\"}]}}}"
 #define V1(nodes, more)                                                        \
     "{\"workflow_name\":\"w\",\"connectionInformation_v1\":{" nodes "}" more "}"
 #define READS "\"table\":\"t\",\"sql\":\"\",\"filter\":\"\""
@@ -55,9 +58,11 @@ static void databases_of_v1_count_by_category_under_any_name(void **state)
                 ""));
     assert_string_equal(wf->nodes[0].engine, "singlestore");
     assert_int_equal(workflow_requires(wf, &names, &count), 0);
-    assert_int_equal(count, 3);
-    assert_string_equal(names[0], "engine:brand-new");
-    assert_string_equal(names[1], "engine:singlestore");
+    assert_int_equal(count, 5);
+    assert_string_equal(names[0], "connection:brand-new");
+    assert_string_equal(names[1], "connection:singlestore");
+    assert_string_equal(names[2], "engine:brand-new");
+    assert_string_equal(names[3], "engine:singlestore");
 }
 
 static void sql_and_filter_of_v1_are_cleaned(void **state)
@@ -69,13 +74,13 @@ static void sql_and_filter_of_v1_are_cleaned(void **state)
                 ""));
     expect_config("a", "sql", NULL);
     expect_config("a", "table", "t");
-    expect_config("a", "filter", "x > 1");
+    expect_said("a", "filter", EXPR("x > 1", "['gt',['col','x'],['int',1]]"));
     accepted(V1(V1_DB("a", "mysql", "1",
                       "\"db\":\"shop\",\"sql\":\"select 1\\n;;\",\"filter\":"
                       "\"wherever\""),
                 ""));
     expect_config("a", "sql", "select 1");
-    expect_config("a", "filter", "wherever");
+    expect_said("a", "filter", EXPR("wherever", "['col','wherever']"));
     expect_config("a", "connection", "shop");
     refused(V1(V1_DB("a", "mysql", "1", "\"sql\":\";\""), ""),
             "/connectionInformation_v1/a/dbDetails", "missing_field",
