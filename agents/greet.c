@@ -4,7 +4,7 @@
  */
 #include "agents/session.h"
 
-#include "agents/executor.h"
+#include "agents/caps.h"
 #include "agents/log.h"
 
 #include <errno.h>
@@ -59,6 +59,7 @@ void session_drop(struct session *session, int64_t now_ms, const char *why)
                   session->settings->connect, why, (long long)wait);
     }
     link_close(&session->link, 0);
+    surveys_clear(&session->surveys);
     session->state = SESSION_OFFLINE;
     session->next_try_at = now_ms + wait;
     session->backoff_ms *= 2;
@@ -98,29 +99,27 @@ static void list_held(const struct holdings *holdings, struct wire_held *list,
 static void say_hello(struct session *session)
 {
     const struct settings *settings = session->settings;
-    struct wire_bytes pools[WIRE_POOLS_MAX], caps[WIRE_CAPS_MAX];
-    char names[WIRE_CAPS_MAX][64], host[WIRE_HOST_MAX + 1] = "";
+    struct wire_bytes pools[WIRE_POOLS_MAX], words[WIRE_CAPS_MAX];
+    char host[WIRE_HOST_MAX + 1] = "";
     struct wire_msg hello = {.type = WIRE_HELLO};
-    size_t kinds;
-    const struct executor *table = executor_table(&kinds);
+    struct caps caps;
     struct wire_held *held = calloc(session->holdings.count + 1, sizeof *held);
 
     if (!held)
         return; /* no answer will come, and we try again */
     for (size_t i = 0; i < settings->pool_count; i++)
         pools[i] = wire_text(settings->pools[i]);
-    for (size_t i = 0; i < kinds && i < WIRE_CAPS_MAX; i++) {
-        snprintf(names[i], sizeof names[i], "kind:%s", table[i].kind);
-        caps[i] = wire_text(names[i]);
-    }
+    caps_list(settings, &caps); /* settings_read() saw that all fit */
+    for (size_t i = 0; i < caps.count; i++)
+        words[i] = wire_text(caps.words[i]);
     gethostname(host, sizeof host - 1);
     hello.hello.name = wire_text(settings->name);
     hello.hello.boot = session->boot;
     hello.hello.slots = settings->slots;
     hello.hello.pools = pools;
     hello.hello.pool_count = settings->pool_count;
-    hello.hello.caps = caps;
-    hello.hello.cap_count = kinds;
+    hello.hello.caps = words;
+    hello.hello.cap_count = caps.count;
     list_held(&session->holdings, held, &hello.hello.held_count);
     hello.hello.held = held;
     hello.hello.host = wire_text(host);

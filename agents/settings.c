@@ -7,113 +7,16 @@
  */
 #include "agents/settings.h"
 
+#include "agents/caps.h"
+#include "agents/settings_file.h"
 #include "agents/wire.h"
-
-#include <cyaml/cyaml.h>
 
 #include <getopt.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* ---- the file -------------------------------------------------------- */
-
-struct http_file {
-    bool allow_private;
-};
-
-struct file { /* as cyaml fills it; NULL: not said */
-    char *connect, *name, *spool;
-    char **pools;
-    unsigned pools_count;
-    uint32_t slots;
-    struct http_file *http;
-    char **environment;
-    unsigned environment_count;
-};
-
-static const cyaml_schema_value_t text_entry = {
-    CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, 4096)};
-
-static const cyaml_schema_field_t http_fields[] = {
-    CYAML_FIELD_BOOL("allow_private", CYAML_FLAG_OPTIONAL, struct http_file,
-                     allow_private),
-    CYAML_FIELD_END};
-
-static const cyaml_schema_field_t file_fields[] = {
-    CYAML_FIELD_STRING_PTR("connect", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
-                           struct file, connect, 1, 4096),
-    CYAML_FIELD_STRING_PTR("name", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
-                           struct file, name, 1, 4096),
-    CYAML_FIELD_STRING_PTR("spool", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
-                           struct file, spool, 1, PATH_MAX),
-    CYAML_FIELD_SEQUENCE("pools", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
-                         struct file, pools, &text_entry, 1, WIRE_POOLS_MAX),
-    CYAML_FIELD_UINT("slots", CYAML_FLAG_OPTIONAL, struct file, slots),
-    CYAML_FIELD_MAPPING_PTR("http", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
-                            struct file, http, http_fields),
-    CYAML_FIELD_SEQUENCE("environment",
-                         CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file,
-                         environment, &text_entry, 0, 256),
-    CYAML_FIELD_END};
-
-static const cyaml_schema_value_t file_schema = {
-    CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct file, file_fields)};
-
-/* cyaml says what and where in several lines; the first ones with words. */
-static void gather_problem(cyaml_log_t level, void *context, const char *fmt,
-                           va_list args) __attribute__((format(printf, 3, 0)));
-static void gather_problem(cyaml_log_t level, void *context, const char *fmt,
-                           va_list args)
-{
-    char *said = context;
-    size_t used = strlen(said);
-
-    if (level < CYAML_LOG_ERROR || used > 900)
-        return;
-    vsnprintf(said + used, 1000 - used, fmt, args);
-    /* One line in the end. */
-    for (char *at = said + used; *at; at++)
-        if (*at == '\n')
-            *at = at[1] || at > said ? ' ' : '\0';
-}
-
-static int load_file(const char *path, struct file **ret_file)
-{
-    char said[1000] = "";
-    const cyaml_config_t config = {
-        .log_fn = gather_problem,
-        .log_ctx = said,
-        .mem_fn = cyaml_mem,
-        .log_level = CYAML_LOG_ERROR,
-        .flags = CYAML_CFG_NO_ALIAS,
-    };
-    cyaml_data_t *loaded = NULL;
-    cyaml_err_t rc =
-        cyaml_load_file(path, &config, &file_schema, &loaded, NULL);
-
-    if (rc != CYAML_OK) {
-        fprintf(stderr,
-                "agent: %s: %s. %s\n"
-                "agent: the keys are connect, name, pools, slots, spool, "
-                "http: {allow_private}, environment\n",
-                path, cyaml_strerror(rc), said);
-        return -1;
-    }
-    *ret_file = (struct file *)loaded;
-    return 0;
-}
-
-static void free_file(struct file *file)
-{
-    const cyaml_config_t config = {.mem_fn = cyaml_mem};
-
-    if (file)
-        cyaml_free(&config, &file_schema, file, 0);
-}
 
 /* ---- the command line ------------------------------------------------ */
 
@@ -129,13 +32,37 @@ static const char help[] =
     "  --slots N          runs at once, 1 to 4096 (default: 1)\n"
     "  --config FILE      YAML with connect, name, pools, slots, spool,\n"
     "                     http: {allow_private: false}, environment: [NAMES\n"
-    "                     let through to commands]; the command line wins\n"
+    "                     let through to commands], connections and data (see\n"
+    "                     below); the command line wins\n"
     "  --spool DIR        where runs, output and results are kept until the\n"
     "                     dispatcher has them (default:\n"
     "                     $XDG_STATE_HOME/dispatch-agent/NAME, else\n"
     "                     ~/.local/state/dispatch-agent/NAME)\n"
     "  --check-config     says whether all this is right, and exits\n"
     "  --version, --help\n"
+    "\n"
+    "Databases and files are the configuration file's alone; a relative path\n"
+    "in it is relative to it. All of it may be left out:\n"
+    "\n"
+    "  connections:\n"
+    "    - name: shop             # as documents call it\n"
+    "      engine: postgresql     # or sqlite, with a path as dsn\n"
+    "      dsn: host=db1 dbname=shop user=etl\n"
+    "      password_file: shop.password   # or password_env: VARIABLE\n"
+    "      aliases: [other-name]\n"
+    "      read_only: false\n"
+    "  data:\n"
+    "    embedded: data           # any other name is the SQLite file NAME.db\n"
+    "                             # in this directory (default: none)\n"
+    "    files: files             # where csv and jsonl paths begin (default:\n"
+    "                             # there are none)\n"
+    "    memory: 512MiB           # of one run\n"
+    "    spill: /var/tmp          # for what does not fit in memory (default:\n"
+    "                             # the run's directory in the spool)\n"
+    "    spill_max: 10GiB         # of one run\n"
+    "    pushdown: true           # false: everything in the agent\n"
+    "    statement_timeout: 1h\n"
+    "    lock_timeout: 1min\n"
     "\n"
     "SIGTERM drains: no new runs, lets the present ones finish. A second one\n"
     "cancels them, a third leaves at once (shepherds go on until their leases\n"
@@ -219,6 +146,7 @@ void settings_free(struct settings **settings_p)
     for (size_t i = 0; i < s->environment_count; i++)
         free(s->environment[i]);
     free(s->environment);
+    settings_data_clear(&s->data);
     free(s);
 }
 
@@ -233,7 +161,7 @@ static bool is_name(const char *text)
                         "0123456789._-") == len;
 }
 
-static char *own(const char *text)
+char *settings_own(const char *text)
 {
     char *copy = strdup(text);
 
@@ -254,7 +182,7 @@ static char *default_name(void)
         if (!is_name(one) && *at != '.' && *at != '-')
             *at = '-';
     }
-    return own(is_name(host) ? host : "agent");
+    return settings_own(is_name(host) ? host : "agent");
 }
 
 static char *default_spool(const char *name)
@@ -270,7 +198,7 @@ static char *default_spool(const char *name)
     else
         snprintf(path, sizeof path, "/tmp/dispatch-agent-%u/%s",
                  (unsigned)getuid(), name);
-    return own(path);
+    return settings_own(path);
 }
 
 static char **own_list(char *const *from, size_t count)
@@ -282,21 +210,21 @@ static char **own_list(char *const *from, size_t count)
         _exit(1);
     }
     for (size_t i = 0; i < count; i++)
-        list[i] = own(from[i]);
+        list[i] = settings_own(from[i]);
     return list;
 }
 
 static void set_pools(struct settings *s, const struct line *line,
-                      const struct file *file)
+                      const struct settings_file *file)
 {
     if (line->pools) {
-        char *text = own(line->pools), *rest = text, *pool;
+        char *text = settings_own(line->pools), *rest = text, *pool;
         size_t room = 1;
         for (const char *at = text; *at; at++)
             room += *at == ',';
         s->pools = calloc(room + 1, sizeof *s->pools);
         while (s->pools && (pool = strsep(&rest, ",")))
-            s->pools[s->pool_count++] = own(pool);
+            s->pools[s->pool_count++] = settings_own(pool);
         free(text);
     } else if (file && file->pools) {
         s->pools = own_list(file->pools, file->pools_count);
@@ -362,6 +290,38 @@ static bool check_settings(const struct settings *s)
     return right;
 }
 
+static bool check_caps(const struct settings *s)
+{
+    struct caps caps;
+    size_t count = caps_list(s, &caps);
+
+    if (count <= WIRE_CAPS_MAX)
+        return true;
+    fprintf(stderr,
+            "agent: connections: with their aliases there are %zu words to "
+            "tell the dispatcher, at most %d are possible: give fewer\n",
+            count, WIRE_CAPS_MAX);
+    return false;
+}
+
+/* Of a connection no more than its name and engine. */
+static void print_checked(const struct settings *s)
+{
+    const struct data_settings *data = &s->data;
+
+    printf("agent %s: connect=%s slots=%u spool=%s", s->name, s->connect,
+           s->slots, s->spool);
+    for (size_t i = 0; i < data->connection_count; i++)
+        printf("%s%s (%s)",
+               i ? ", " : " connections: ", data->connections[i].name,
+               engine_name(data->connections[i].engine));
+    if (data->embedded)
+        printf(" embedded=%s", data->embedded);
+    if (data->files)
+        printf(" files=%s", data->files);
+    printf(": all right\n");
+}
+
 static const char *either(const char *line, const char *file)
 {
     return line ? line : file;
@@ -371,25 +331,25 @@ enum settings_answer settings_read(int argc, char **argv,
                                    struct settings **ret_settings)
 {
     struct line line = {0};
-    struct file *file = NULL;
+    struct settings_file *file = NULL;
     enum settings_answer answer = read_line(argc, argv, &line);
 
     if (answer != SETTINGS_GO)
         return answer;
-    if (line.config && load_file(line.config, &file) < 0)
+    if (line.config && settings_file_load(line.config, &file) < 0)
         return SETTINGS_WRONG;
     struct settings *s = calloc(1, sizeof *s);
     if (!s) {
         fputs("agent: out of memory\n", stderr);
-        free_file(file);
+        settings_file_free(file);
         return SETTINGS_WRONG;
     }
     const char *text = either(line.connect, file ? file->connect : NULL);
-    s->connect = text ? own(text) : NULL;
+    s->connect = text ? settings_own(text) : NULL;
     text = either(line.name, file ? file->name : NULL);
-    s->name = text ? own(text) : default_name();
+    s->name = text ? settings_own(text) : default_name();
     text = either(line.spool, file ? file->spool : NULL);
-    s->spool = text ? own(text) : default_spool(s->name);
+    s->spool = text ? settings_own(text) : default_spool(s->name);
     set_pools(s, &line, file);
     s->slots = file && file->slots ? file->slots : 1;
     if (line.slots) {
@@ -398,20 +358,27 @@ enum settings_answer settings_read(int argc, char **argv,
         s->slots =
             *end || slots < 0 || slots > WIRE_SLOTS_MAX ? 0 : (uint32_t)slots;
     }
-    if (file && file->http)
-        s->http_allow_private = file->http->allow_private;
+    bool right = true;
+    if (file && file->http && file->http->allow_private &&
+        settings_bool(file->http->allow_private, &s->http_allow_private) < 0) {
+        fprintf(stderr,
+                "agent: %s: http.allow_private is neither true nor false\n",
+                line.config);
+        right = false;
+    }
     if (file && file->environment) {
         s->environment = own_list(file->environment, file->environment_count);
         s->environment_count = file->environment_count;
     }
-    free_file(file);
-    if (!check_settings(s)) {
+    right = settings_data_read(line.config, file, &s->data) && right;
+    settings_file_free(file);
+    if (!check_settings(s) || !right || !check_caps(s)) {
         settings_free(&s);
         return SETTINGS_WRONG;
     }
     if (line.check) {
-        printf("agent %s: connect=%s slots=%u spool=%s: all right\n", s->name,
-               s->connect, s->slots, s->spool);
+        settings_data_warn(line.config, &s->data);
+        print_checked(s);
         settings_free(&s);
         return SETTINGS_DONE;
     }

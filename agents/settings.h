@@ -2,10 +2,13 @@
  * settings.h - what the command line and the configuration file say.
  *
  * Memory:  settings own their strings; settings_free().
- * Errors:  written to stderr as: what, where, what to do about it.
+ * Errors:  written to stderr as: what, where, what to do about it; never with
+ *          a dsn or any other value of a connection in it.
  */
 #ifndef AGENTS_SETTINGS_H
 #define AGENTS_SETTINGS_H
+
+#include "agents/connection.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,6 +28,7 @@ struct settings {
     bool http_allow_private; /* http nodes may call private addresses */
     char **environment;      /* more names let through to commands */
     size_t environment_count;
+    struct data_settings data; /* paths in it are absolute */
 };
 
 enum settings_answer {

@@ -28,6 +28,8 @@ enum {
 struct dev {
     char state_dir[PATH_MAX / 2];
     char agent_program[PATH_MAX];
+    char *data_dir;     /* absolute; NULL: two in the state directory */
+    char *agent_config; /* absolute; NULL: one is written */
     bool temporary;
     int pipe_fd; /* its end ends the supervisor */
     pid_t supervisor;
@@ -43,19 +45,54 @@ struct crew {
 
 /* ---- the supervisor: agents -------------------------------------------- */
 
-static int write_agent_config(const char *path)
+/* A YAML text in single quotes. */
+static void put_path(FILE *out, const char *key, const char *path,
+                     const char *below)
 {
+    fprintf(out, "  %s: '", key);
+    for (; *path != '\0'; path++)
+        fputs(*path == '\'' ? "''" : (char[]){*path, '\0'}, out);
+    fprintf(out, "%s'\n", below);
+}
+
+static int write_agent_config(const struct dev *dev, const char *path)
+{
+    char root[PATH_MAX]; /* absolute: relative ones are beside the file */
+    if (!realpath(dev->data_dir ? dev->data_dir : dev->state_dir, root))
+        return -errno;
     FILE *out = fopen(path, "we");
     if (out == NULL)
         return -errno;
-    int r = fputs("# Written by dispatcher --dev: http nodes may call this "
-                  "machine.\nhttp:\n  allow_private: true\n",
-                  out) < 0
-                ? -EIO
-                : 0;
+    fputs("# Written by dispatcher --dev: http nodes may call this machine.\n"
+          "http:\n  allow_private: true\ndata:\n",
+          out);
+    put_path(out, "embedded", root, dev->data_dir ? "" : "/data");
+    put_path(out, "files", root, dev->data_dir ? "" : "/files");
+    int r = ferror(out) ? -EIO : 0;
     if (fclose(out) != 0 && r == 0)
         r = -errno;
     return r;
+}
+
+static int make_directory(const struct dev *dev, const char *name)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/%s", dev->state_dir, name);
+    return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+/* What the agents find: their directory, their data, their configuration. */
+static int furnish(const struct dev *dev, const char *config_file)
+{
+    int r = make_directory(dev, "agents");
+    if (r < 0 || dev->agent_config != NULL)
+        return r;
+    if (dev->data_dir == NULL) {
+        r = make_directory(dev, "data");
+        if (r == 0)
+            r = make_directory(dev, "files");
+    }
+    return r < 0 ? r : write_agent_config(dev, config_file);
 }
 
 static void become_agent(const struct crew *crew, const char *address,
@@ -82,15 +119,14 @@ static void become_agent(const struct crew *crew, const char *address,
 
 static void start_agents(struct crew *crew, const char *address)
 {
-    char dir[PATH_MAX - 32], config_file[PATH_MAX];
-    snprintf(dir, sizeof dir, "%s/agents", crew->dev->state_dir);
-    snprintf(config_file, sizeof config_file, "%s/agent.yaml", dir);
-    int r = mkdir(dir, 0700) < 0 && errno != EEXIST ? -errno : 0;
-    if (r == 0)
-        r = write_agent_config(config_file);
+    const struct dev *dev = crew->dev;
+    char written[PATH_MAX];
+    snprintf(written, sizeof written, "%s/agents/agent.yaml", dev->state_dir);
+    const char *config_file = dev->agent_config ? dev->agent_config : written;
+    int r = furnish(dev, config_file);
     if (r < 0) {
-        log_event(LOG_ERROR, "dev.no_agents", "directory", dir, "error",
-                  strerror(-r), NULL);
+        log_event(LOG_ERROR, "dev.no_agents", "directory", dev->state_dir,
+                  "error", strerror(-r), NULL);
         return;
     }
     for (size_t i = 0; i < crew->config->ledger.pool_count; i++) {
@@ -379,7 +415,91 @@ static int fork_supervisor(struct dev *dev, const struct config *config)
     return 0;
 }
 
-int dev_start(const struct config *config, const char *state_dir,
+static int refuse_option(const char *option, const char *said, int error,
+                         char ret_why[STORE_WHY_MAX])
+{
+    snprintf(ret_why, STORE_WHY_MAX, "%s %.200s: %s; %s", option, said,
+             strerror(error),
+             strcmp(option, "--data") == 0
+                 ? "name a directory of yours that is there"
+                 : "name a file that is there");
+    return -error;
+}
+
+/* Agents have working directories of their own. */
+static int find_option(const char *option, const char *said, char **ret_path,
+                       char ret_why[STORE_WHY_MAX])
+{
+    struct stat status = {0};
+    char *path = realpath(said, NULL);
+    if (path == NULL)
+        return refuse_option(option, said, errno, ret_why);
+    int r = stat(path, &status) < 0 ? -errno : 0;
+    bool directory = strcmp(option, "--data") == 0;
+    if (r == 0 && directory != S_ISDIR(status.st_mode))
+        r = directory ? -ENOTDIR : -EISDIR;
+    /* A YAML text in quotes cannot have it as it is. */
+    if (r == 0 && directory && path[strcspn(path, "\n\t\r")] != '\0')
+        r = -EINVAL;
+    if (r == 0)
+        r = access(path, directory ? R_OK | W_OK | X_OK : R_OK) < 0 ? -errno
+                                                                    : 0;
+    if (r < 0) {
+        free(path);
+        return refuse_option(option, said, -r, ret_why);
+    }
+    *ret_path = path;
+    return 0;
+}
+
+/* The agents would only be seen to end; asked before, they say why at once. */
+static int check_agent_config(const struct dev *dev,
+                              char ret_why[STORE_WHY_MAX])
+{
+    int status = -1;
+    if (dev->agent_config == NULL)
+        return 0;
+    pid_t pid = fork();
+    if (pid < 0)
+        return -errno;
+    if (pid == 0) {
+        int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+        if (null_fd >= 0)
+            dup2(null_fd, STDOUT_FILENO); /* the ready line's */
+        execl(dev->agent_program, "agent", "--connect", "tcp://127.0.0.1:1",
+              "--config", dev->agent_config, "--check-config", (char *)NULL);
+        _exit(127);
+    }
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (status == 0)
+        return 0;
+    snprintf(ret_why, STORE_WHY_MAX,
+             "--connections %.200s is not right for an agent: see above",
+             dev->agent_config);
+    return -EINVAL;
+}
+
+static int find_options(struct dev *dev, const struct dev_options *options,
+                        char ret_why[STORE_WHY_MAX])
+{
+    int r = 0;
+    if (options->data_dir != NULL)
+        r = find_option("--data", options->data_dir, &dev->data_dir, ret_why);
+    if (r == 0 && options->agent_config != NULL)
+        r = find_option("--connections", options->agent_config,
+                        &dev->agent_config, ret_why);
+    return r < 0 ? r : check_agent_config(dev, ret_why);
+}
+
+static void free_dev(struct dev *dev)
+{
+    free(dev->data_dir);
+    free(dev->agent_config);
+    free(dev);
+}
+
+int dev_start(const struct config *config, const struct dev_options *options,
               struct dev **ret_dev, char ret_why[STORE_WHY_MAX])
 {
     struct dev *dev = calloc(1, sizeof *dev);
@@ -390,7 +510,9 @@ int dev_start(const struct config *config, const char *state_dir,
     ret_why[0] = '\0';
     int r = find_agent(dev, ret_why);
     if (r == 0)
-        r = find_state_dir(dev, state_dir, ret_why);
+        r = find_options(dev, options, ret_why);
+    if (r == 0)
+        r = find_state_dir(dev, options->state_dir, ret_why);
     if (r == 0)
         r = fork_supervisor(dev, config);
     if (r < 0) {
@@ -401,7 +523,7 @@ int dev_start(const struct config *config, const char *state_dir,
                      "--dev cannot start its agents: %s; free what is missing "
                      "and start again",
                      strerror(-r));
-        free(dev);
+        free_dev(dev);
         return r;
     }
     *ret_dev = dev;
@@ -434,6 +556,6 @@ void dev_stop(struct dev **dev_p)
     close(dev->pipe_fd);
     while (waitpid(dev->supervisor, NULL, 0) < 0 && errno == EINTR)
         ;
-    free(dev);
+    free_dev(dev);
     *dev_p = NULL;
 }

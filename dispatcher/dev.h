@@ -9,6 +9,10 @@
  * (drain), TERM (cancel), KILL, then whatever they left. Last it removes the
  * temporary directory.
  *
+ * The agents' databases and files: STATE/data has a SQLite file for each name
+ * of a connection, STATE/files is where csv and jsonl paths begin; or one
+ * directory of the user's is both; or a configuration file of the user's says.
+ *
  * It has a session of its own, so that Ctrl-C in the terminal, which goes to
  * the broker's whole process group, does not end the agents before the broker
  * has drained.
@@ -24,10 +28,17 @@
 
 struct dev;
 
-/* Makes a temporary state directory when state_dir is NULL and forks the
- * supervisor. The config is used as it is now. -ENOENT: no `agent` program
- * beside this one. -EACCES, -ENOSPC, -EAGAIN, ...: of the system. */
-int dev_start(const struct config *config, const char *state_dir,
+struct dev_options {          /* all borrowed for the call; NULL: not given */
+    const char *state_dir;    /* else a temporary one is made */
+    const char *data_dir;     /* must exist */
+    const char *agent_config; /* the agents' --config; not with data_dir */
+};
+
+/* Forks the supervisor. The config is used as it is now. -ENOENT: no `agent`
+ * program beside this one, or what an option names is not there. -EINVAL: the
+ * agents refuse agent_config (they said why on stderr). -EACCES, -ENOSPC,
+ * -EAGAIN, ...: of the system. */
+int dev_start(const struct config *config, const struct dev_options *options,
               struct dev **ret_dev, char ret_why[STORE_WHY_MAX]);
 /* Where the store goes; borrowed until dev_stop(). */
 char *dev_state_dir(struct dev *dev);

@@ -38,8 +38,8 @@ enum {
 
 struct options {
     bool dev, check, print;
-    char *config, *state, *http, *agents; /* borrowed from argv; NULL: not
-                                             given */
+    /* borrowed from argv; NULL: not given */
+    char *config, *state, *http, *agents, *data, *connections;
 };
 
 /* What main() has opened so far; everything in it may be unset. */
@@ -73,7 +73,15 @@ static const char help[] =
     "ports\n"
     "                            unless --config, --http or --agents say "
     "otherwise, and one\n"
-    "                            local agent a pool\n"
+    "                            local agent a pool; their databases are "
+    "SQLite files in\n"
+    "                            STATE/data, csv and jsonl files in "
+    "STATE/files\n"
+    "  --data DIR                with --dev: both are in DIR, which is there\n"
+    "  --connections FILE        with --dev: FILE is the agents' "
+    "configuration and says\n"
+    "                            which databases and files there are (see "
+    "agent --help)\n"
     "  --check-config            says what is wrong with FILE, and exits\n"
     "  --print-config            prints every key with its meaning and "
     "default\n"
@@ -90,15 +98,48 @@ static const char help[] =
 
 /* ---- options ----------------------------------------------------------- */
 
+static bool data_is_for_dev(const struct options *options)
+{
+    const char *said = options->data ? "--data" : "--connections";
+    if (options->data == NULL && options->connections == NULL)
+        return true;
+    if (!options->dev)
+        fprintf(stderr,
+                "dispatcher: %s is for the agents of --dev; others have it in "
+                "their own configuration, see agent --help\n",
+                said);
+    else if (options->data != NULL && options->connections != NULL)
+        fputs("dispatcher: --data or --connections, not both: the file of the "
+              "latter says data: {embedded: DIR, files: DIR}\n",
+              stderr);
+    else
+        return true;
+    return false;
+}
+
 /* -1: go on; else the exit code. */
 static int read_options(int argc, char **argv, struct options *options)
 {
-    enum { CONFIG = 1, STATE, HTTP, AGENTS, DEV, CHECK, PRINT, VERSION, HELP };
+    enum {
+        CONFIG = 1,
+        STATE,
+        HTTP,
+        AGENTS,
+        DATA,
+        CONNECTIONS,
+        DEV,
+        CHECK,
+        PRINT,
+        VERSION,
+        HELP
+    };
     static const struct option known[] = {
         {"config", required_argument, NULL, CONFIG},
         {"state", required_argument, NULL, STATE},
         {"http", required_argument, NULL, HTTP},
         {"agents", required_argument, NULL, AGENTS},
+        {"data", required_argument, NULL, DATA},
+        {"connections", required_argument, NULL, CONNECTIONS},
         {"dev", no_argument, NULL, DEV},
         {"check-config", no_argument, NULL, CHECK},
         {"print-config", no_argument, NULL, PRINT},
@@ -106,16 +147,16 @@ static int read_options(int argc, char **argv, struct options *options)
         {"help", no_argument, NULL, HELP},
         {NULL, 0, NULL, 0},
     };
-    char **const into[] = {[CONFIG] = &options->config,
-                           [STATE] = &options->state,
-                           [HTTP] = &options->http,
-                           [AGENTS] = &options->agents};
+    char **const into[] = {
+        [CONFIG] = &options->config, [STATE] = &options->state,
+        [HTTP] = &options->http,     [AGENTS] = &options->agents,
+        [DATA] = &options->data,     [CONNECTIONS] = &options->connections};
     bool *const flags[] = {[DEV] = &options->dev,
                            [CHECK] = &options->check,
                            [PRINT] = &options->print};
     int choice;
     while ((choice = getopt_long(argc, argv, "", known, NULL)) != -1) {
-        if (choice >= CONFIG && choice <= AGENTS) {
+        if (choice >= CONFIG && choice <= CONNECTIONS) {
             *into[choice] = optarg;
         } else if (choice >= DEV && choice <= PRINT) {
             *flags[choice] = true;
@@ -131,7 +172,7 @@ static int read_options(int argc, char **argv, struct options *options)
         }
     }
     if (optind == argc)
-        return -1;
+        return data_is_for_dev(options) ? -1 : EXIT_USAGE;
     fprintf(stderr,
             "dispatcher: \"%s\" is not an option; see dispatcher --help\n",
             argv[optind]);
@@ -300,8 +341,12 @@ static int start_dev(struct program *program)
     char why[STORE_WHY_MAX];
     if (!program->options.dev)
         return 0;
-    if (dev_start(program->config, program->options.state, &program->dev, why) <
-        0)
+    const struct dev_options options = {
+        .state_dir = program->options.state,
+        .data_dir = program->options.data,
+        .agent_config = program->options.connections,
+    };
+    if (dev_start(program->config, &options, &program->dev, why) < 0)
         return cannot(why);
     return 0;
 }
