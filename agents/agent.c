@@ -98,7 +98,7 @@ static bool may_leave(struct agent *agent, int64_t now)
 static void sleep_until_something(struct agent *agent, int64_t now)
 {
     struct session *session = &agent->session;
-    zmq_pollitem_t items[] = {
+    zmq_pollitem_t items[5 + SURVEYS_MAX] = {
         {.fd = agent->signal_fd, .events = ZMQ_POLLIN},
         {.fd = agent->nursery->fd, .events = ZMQ_POLLIN},
         {.fd = agent->spool->wake_fd, .events = ZMQ_POLLIN},
@@ -109,6 +109,10 @@ static void sleep_until_something(struct agent *agent, int64_t now)
 
     if (!link_has_room(&session->link))
         items[3].events |= ZMQ_POLLOUT;
+    for (size_t i = 0; i < SURVEYS_MAX; i++)
+        if (session->surveys.list[i].fd >= 0)
+            items[count++] = (zmq_pollitem_t){.fd = session->surveys.list[i].fd,
+                                              .events = ZMQ_POLLIN};
     int64_t due = session_due(session, now);
     /* Something is left to ship and there is room: only look, do not sleep. */
     for (size_t i = 0; i < session->holdings.count; i++) {

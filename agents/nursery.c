@@ -1,6 +1,7 @@
 /* nursery.c - see nursery.h. */
 #include "agents/nursery.h"
 
+#include "agents/estimate.h"
 #include "agents/shepherd.h"
 #include "agents/tree.h"
 
@@ -16,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum request_verb { SPAWN = 1, REMOVE = 2 };
+enum request_verb { SPAWN = 1, REMOVE = 2, ESTIMATE = 3 };
 
 struct request {
     enum request_verb verb;
@@ -24,9 +25,14 @@ struct request {
     int64_t deadline_boot_ms;
 };
 
-struct ward { /* a child of the nursery: a shepherd, or a remover of trash */
+/* ESTIMATE comes with two descriptors: where the question is, where the answer
+ * goes. */
+enum { ESTIMATE_FDS = 2, FDS_ROOM = CMSG_SPACE(ESTIMATE_FDS * sizeof(int)) };
+
+/* A child of the nursery: a shepherd, a remover of trash or an estimator. */
+struct ward {
     pid_t pid;
-    bool shepherd;
+    enum request_verb of;
     char name[SPOOL_NAME_MAX];
     struct ward *next;
 };
@@ -65,6 +71,16 @@ static _Noreturn void be_remover(struct nursery_state *n, const char *trash)
     _exit(0);
 }
 
+static _Noreturn void be_estimator(struct nursery_state *n,
+                                   const int fds[ESTIMATE_FDS])
+{
+    close(n->fd);
+    close(n->signal_fd);
+    close(n->spool->lock_fd);
+    prctl(PR_SET_NAME, "estimator");
+    estimate_process(&n->settings->data, fds[0], fds[1]);
+}
+
 static int spawn(struct nursery_state *n, const struct request *request,
                  struct ward *ward)
 {
@@ -98,8 +114,8 @@ static void answer(struct nursery_state *n, const struct request *request)
 
     if (rc == 0) {
         memcpy(ward->name, request->name, sizeof ward->name);
-        ward->shepherd = request->verb == SPAWN;
-        if (ward->shepherd) {
+        ward->of = request->verb;
+        if (ward->of == SPAWN) {
             rc = spawn(n, request, ward);
         } else {
             ward->pid = fork();
@@ -122,6 +138,31 @@ static void answer(struct nursery_state *n, const struct request *request)
     }
     if (request->verb == SPAWN)
         say(n, &word);
+}
+
+/* Who asked sees a pipe that ends: there is no word about it. */
+static void estimate(struct nursery_state *n, const int fds[ESTIMATE_FDS])
+{
+    struct ward *ward;
+    size_t count = 0;
+
+    for (ward = n->wards; ward; ward = ward->next)
+        count += ward->of == ESTIMATE;
+    if (count >= NURSERY_ESTIMATORS_MAX)
+        return;
+    ward = calloc(1, sizeof *ward);
+    if (!ward)
+        return;
+    ward->of = ESTIMATE;
+    ward->pid = fork();
+    if (ward->pid == 0)
+        be_estimator(n, fds);
+    if (ward->pid < 0) {
+        free(ward);
+        return;
+    }
+    ward->next = n->wards;
+    n->wards = ward;
 }
 
 static bool is_ward(const struct nursery_state *n, pid_t pid)
@@ -173,7 +214,7 @@ static void reap(struct nursery_state *n)
 
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
         struct ward *ward = take_ward(n, pid);
-        if (ward && ward->shepherd) {
+        if (ward && ward->of == SPAWN) {
             struct nursery_word word;
             memset(&word, 0, sizeof word);
             word.kind = NURSERY_ENDED;
@@ -187,6 +228,46 @@ static void reap(struct nursery_state *n)
         }
         free(ward);
     }
+}
+
+/* As recv(); ret_fds are -1 or what came with the request, to be closed. */
+static ssize_t take_request(int fd, struct request *request,
+                            int ret_fds[ESTIMATE_FDS])
+{
+    union {
+        char bytes[FDS_ROOM];
+        struct cmsghdr align;
+    } control;
+    struct iovec part = {.iov_base = request, .iov_len = sizeof *request};
+    struct msghdr msg = {.msg_iov = &part,
+                         .msg_iovlen = 1,
+                         .msg_control = control.bytes,
+                         .msg_controllen = sizeof control.bytes};
+
+    ret_fds[0] = ret_fds[1] = -1;
+    ssize_t got = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    const struct cmsghdr *with = got > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
+    if (with && with->cmsg_type == SCM_RIGHTS &&
+        with->cmsg_len == CMSG_LEN(ESTIMATE_FDS * sizeof(int)))
+        memcpy(ret_fds, CMSG_DATA(with), ESTIMATE_FDS * sizeof(int));
+    return got;
+}
+
+static void take(struct nursery_state *n)
+{
+    struct request request;
+    int fds[ESTIMATE_FDS];
+    ssize_t got = take_request(n->fd, &request, fds);
+
+    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
+        _exit(0); /* the agent is gone */
+    if (got == (ssize_t)sizeof request && request.verb != ESTIMATE)
+        answer(n, &request);
+    else if (got == (ssize_t)sizeof request && fds[0] >= 0)
+        estimate(n, fds);
+    for (size_t i = 0; i < ESTIMATE_FDS; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
 }
 
 static _Noreturn void be_nursery(struct nursery_state *n)
@@ -208,7 +289,6 @@ static _Noreturn void be_nursery(struct nursery_state *n)
             {.fd = n->signal_fd, .events = POLLIN},
         };
         struct signalfd_siginfo info;
-        struct request request;
         if (poll(fds, 2, -1) < 0)
             continue;
         if (fds[1].revents) {
@@ -216,13 +296,8 @@ static _Noreturn void be_nursery(struct nursery_state *n)
                 ;
             reap(n);
         }
-        if (!fds[0].revents)
-            continue;
-        ssize_t got = recv(n->fd, &request, sizeof request, MSG_DONTWAIT);
-        if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
-            _exit(0); /* the agent is gone */
-        if (got == (ssize_t)sizeof request)
-            answer(n, &request);
+        if (fds[0].revents)
+            take(n);
     }
 }
 
@@ -279,6 +354,33 @@ int nursery_spawn(struct nursery *nursery, const char *name,
 int nursery_remove(struct nursery *nursery, const char *trash)
 {
     return ask(nursery, REMOVE, trash, 0);
+}
+
+int nursery_estimate(struct nursery *nursery, int sources_fd, int answer_fd)
+{
+    union {
+        char bytes[FDS_ROOM];
+        struct cmsghdr align;
+    } control;
+    struct request request;
+    struct iovec part = {.iov_base = &request, .iov_len = sizeof request};
+    struct msghdr msg = {.msg_iov = &part,
+                         .msg_iovlen = 1,
+                         .msg_control = control.bytes,
+                         .msg_controllen = sizeof control.bytes};
+    const int fds[ESTIMATE_FDS] = {sources_fd, answer_fd};
+
+    memset(&request, 0, sizeof request);
+    memset(&control, 0, sizeof control);
+    request.verb = ESTIMATE;
+    struct cmsghdr *with = CMSG_FIRSTHDR(&msg);
+    with->cmsg_level = SOL_SOCKET;
+    with->cmsg_type = SCM_RIGHTS;
+    with->cmsg_len = CMSG_LEN(sizeof fds);
+    memcpy(CMSG_DATA(with), fds, sizeof fds);
+    if (sendmsg(nursery->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        return -errno;
+    return 0;
 }
 
 int nursery_hear(struct nursery *nursery, struct nursery_word *ret_word)

@@ -24,6 +24,8 @@
 
 #include <sys/types.h>
 
+enum { NURSERY_ESTIMATORS_MAX = 8 };
+
 struct nursery {
     int fd; /* readable when there is a word */
     pid_t pid;
@@ -56,6 +58,12 @@ int nursery_spawn(struct nursery *nursery, const char *name,
                   int64_t deadline_boot_ms);
 /* Asks for a trash directory of the spool to be removed; no answer. */
 int nursery_remove(struct nursery *nursery, const char *trash);
+
+/* Asks for a process that answers a question about sizes (estimate.h); no word
+ * about it comes back. The descriptors are duplicated for it and stay the
+ * caller's. When there are NURSERY_ESTIMATORS_MAX of them already, or none can
+ * be made, they are closed, so the pipe ends without an answer. */
+int nursery_estimate(struct nursery *nursery, int sources_fd, int answer_fd);
 
 /* The next word: 1; 0: none now; -EPIPE: the nursery is gone. */
 int nursery_hear(struct nursery *nursery, struct nursery_word *ret_word);

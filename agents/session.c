@@ -32,6 +32,7 @@ void session_init(struct session *session, const struct settings *settings,
     session->nursery = nursery;
     holdings_init(&session->holdings, spool, nursery);
     link_init(&session->link, zmq_context);
+    surveys_init(&session->surveys);
     if (getrandom(&session->boot, sizeof session->boot, 0) < 0)
         abort(); /* cannot happen for 16 bytes */
 }
@@ -39,6 +40,7 @@ void session_init(struct session *session, const struct settings *settings,
 void session_clear(struct session *session)
 {
     link_close(&session->link, 0);
+    surveys_clear(&session->surveys);
     holdings_clear(&session->holdings);
 }
 
@@ -306,6 +308,52 @@ void session_on_stall(struct session *session, int64_t now_ms, int64_t stood_ms)
     session->next_try_at = now_ms;
 }
 
+/* ---- sizes ----------------------------------------------------------- */
+
+/* A source of which nothing is known is not an error. */
+static void say_estimated(struct session *session, uint64_t number,
+                          struct estimate_answer *answer)
+{
+    struct wire_msg msg = {.type = WIRE_ESTIMATED};
+    uint64_t sizes[WIRE_SOURCES_MAX];
+
+    for (uint32_t i = 0; i < answer->count; i++)
+        sizes[i] =
+            answer->sizes[i] < 0 ? WIRE_UNKNOWN : (uint64_t)answer->sizes[i];
+    msg.estimated.number = number;
+    msg.estimated.sizes = sizes;
+    msg.estimated.size_count = answer->count;
+    msg.estimated.text.ptr = answer->why;
+    msg.estimated.text.len =
+        wire_mend(answer->why, strlen(answer->why), WIRE_TEXT_MAX);
+    session_post(session, &msg);
+}
+
+static void on_estimate(struct session *session, const struct wire_msg *msg,
+                        int64_t now_ms)
+{
+    const struct wire_bytes *sources = &msg->estimate.sources;
+    struct estimate_answer none = {0};
+    int rc =
+        surveys_begin(&session->surveys, session->nursery, msg->estimate.number,
+                      sources->ptr, sources->len, now_ms);
+
+    if (rc == 0)
+        return;
+    snprintf(none.why, sizeof none.why, "%s",
+             rc == -EBUSY ? "too many are being estimated" : strerror(-rc));
+    say_estimated(session, msg->estimate.number, &none);
+}
+
+static void ship_estimates(struct session *session, int64_t now_ms)
+{
+    struct estimate_answer answer;
+    uint64_t number;
+
+    while (surveys_next(&session->surveys, now_ms, &number, &answer))
+        say_estimated(session, number, &answer);
+}
+
 /* ---- messages -------------------------------------------------------- */
 
 static void on_ack(struct session *session, const struct wire_msg *msg)
@@ -384,6 +432,8 @@ static void on_message(struct session *session, const char *frame, size_t bytes,
         session_on_renewed(session, &msg, now_ms);
     else if (online && msg.type == WIRE_CANCEL)
         on_cancel(session, &msg, now_ms);
+    else if (online && msg.type == WIRE_ESTIMATE)
+        on_estimate(session, &msg, now_ms);
     else if (online && msg.type == WIRE_DRAIN)
         session_drain(session, "the dispatcher asked for it");
     else /* before WELCOME, or one that only agents send */
@@ -449,6 +499,8 @@ void session_turn(struct session *session, int64_t now_ms)
     }
     keep_time(session, now_ms);
     say_drain(session);
+    if (session->state == SESSION_ONLINE)
+        ship_estimates(session, now_ms);
     link_flush(&session->link);
     if (session->state == SESSION_ONLINE)
         session_ship(session, now_ms);
@@ -465,5 +517,7 @@ int64_t session_due(const struct session *session, int64_t now_ms)
         due = session->greeted_at + SESSION_GREETING_MS;
     if (session->state == SESSION_ONLINE && session->next_beat_at < due)
         due = session->next_beat_at;
+    if (surveys_due(&session->surveys) < due)
+        due = surveys_due(&session->surveys);
     return due;
 }

@@ -22,6 +22,7 @@
 #include "agents/held.h"
 #include "agents/link.h"
 #include "agents/settings.h"
+#include "agents/survey.h"
 
 enum session_state { SESSION_OFFLINE, SESSION_GREETING, SESSION_ONLINE };
 
@@ -49,6 +50,7 @@ struct session {
     struct nursery *nursery;
     struct holdings holdings;
     struct link link;
+    struct surveys surveys; /* of this session: dropped with it */
     struct wire_id boot;
     enum session_state state;
     uint64_t number; /* the broker's */

@@ -133,6 +133,7 @@ static const struct field node_fields[] = {
     NODE(exit_code, KIND_INT, 0, 0),
     NODE(rows_in, KIND_UINT, ANY64),
     NODE(rows_out, KIND_UINT, ANY64),
+    NODE(rows_rejected, KIND_UINT, ANY64),
     NODE(bytes_out, KIND_UINT, ANY64),
     NODE(error, KIND_TEXT, 0, WIRE_NODE_ERROR_MAX),
 };
@@ -141,8 +142,8 @@ static const struct row node_row = {node_fields, COUNT(node_fields),
 
 /* The largest promises the limits make must fit a frame: otherwise an agent
  * could end a run whose RESULT cannot be sent. A node's heads and numbers at
- * their longest: 1 + 3 + 1 + 9 + 9 + 5 + 9 + 9 + 9 + 3 = 58 bytes. */
-_Static_assert(WIRE_NODES_MAX *(WIRE_NODE_ERROR_MAX + 58) + WIRE_TEXT_MAX +
+ * their longest: 1 + 3 + 1 + 9 + 9 + 5 + 9 + 9 + 9 + 9 + 3 = 67 bytes. */
+_Static_assert(WIRE_NODES_MAX *(WIRE_NODE_ERROR_MAX + 67) + WIRE_TEXT_MAX +
                        1024 <
                    WIRE_FRAME_MAX,
                "a RESULT of the largest workflow fits a frame");
@@ -214,7 +215,7 @@ static const struct field log_fields[] = {
     MSG(log.attempt, KIND_UINT, FROM1_32),
     MSG(log.event, KIND_UINT, FROM1_64),
     MSG(log.node, KIND_UINT, NODE_INDEX),
-    MSG(log.stream, KIND_UINT, 0, 2),
+    MSG(log.stream, KIND_UINT, 0, WIRE_STREAMS - 1),
     MSG(log.at_unix_ms, KIND_UINT, TIME),
     MSG(log.text, KIND_BIN, 0, WIRE_LOG_MAX),
 };
@@ -263,6 +264,26 @@ static const struct field bye_fields[] = {
     MSG(bye.text, KIND_TEXT, TEXT),
 };
 
+static const struct field estimate_fields[] = {
+    MSG(estimate.number, KIND_UINT, ANY64),
+    MSG(estimate.sources, KIND_BIN, 0, WIRE_SOURCES_BYTES_MAX),
+};
+
+static const struct field size_fields[] = {
+    {.bad = "estimated.sizes: one that is not a number",
+     .kind = KIND_UINT,
+     .bytes = sizeof(uint64_t),
+     .max = UINT64_MAX},
+};
+static const struct row size_row = {size_fields, COUNT(size_fields),
+                                    sizeof(uint64_t), true};
+
+static const struct field estimated_fields[] = {
+    MSG(estimated.number, KIND_UINT, ANY64),
+    LIST(estimated.sizes, estimated.size_count, size_row, WIRE_SOURCES_MAX),
+    MSG(estimated.text, KIND_TEXT, TEXT),
+};
+
 #define MESSAGE(array) array, COUNT(array)
 
 static const struct message {
@@ -284,6 +305,8 @@ static const struct message {
     [WIRE_CANCEL] = {"CANCEL", MESSAGE(cancel_fields)},
     [WIRE_DRAIN] = {"DRAIN", MESSAGE(drain_fields)},
     [WIRE_BYE] = {"BYE", MESSAGE(bye_fields)},
+    [WIRE_ESTIMATE] = {"ESTIMATE", MESSAGE(estimate_fields)},
+    [WIRE_ESTIMATED] = {"ESTIMATED", MESSAGE(estimated_fields)},
 };
 
 /* NULL: this side does not know it. */

@@ -22,6 +22,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define WIRE_UNKNOWN UINT64_MAX /* a count nobody knows */
+/* The capability of an agent that answers ESTIMATE. */
+#define WIRE_CAN_ESTIMATE "estimate"
+
 enum {
     WIRE_VERSION = 1,
     WIRE_FRAME_MAX = 8 * 1024 * 1024, /* bytes; also ZMQ_MAXMSGSIZE */
@@ -41,6 +45,8 @@ enum {
     WIRE_SLOTS_MAX = 4096,    /* an agent announces at most so many */
     WIRE_LOG_MAX = 64 * 1024, /* bytes of output in one LOG */
     WIRE_NODES_MAX = 10000,
+    WIRE_SOURCES_MAX = 64, /* asked about in one ESTIMATE */
+    WIRE_SOURCES_BYTES_MAX = 1024 * 1024,
 };
 
 /* Numbers on the wire: never reuse one. */
@@ -59,6 +65,9 @@ enum wire_type {
     WIRE_CANCEL = 12,    /* broker: stop this attempt, politely then not */
     WIRE_DRAIN = 13,     /* either: no new work; broker asks, agent tells */
     WIRE_BYE = 14,       /* either: this session ends, with a reason */
+    WIRE_ESTIMATE = 15,  /* broker: how much is in these sources? Only to an
+                            agent that announces WIRE_CAN_ESTIMATE */
+    WIRE_ESTIMATED = 16, /* agent: so much */
 };
 const char *wire_type_name(enum wire_type type); /* "HELLO"; "?" if unknown */
 
@@ -100,6 +109,17 @@ enum wire_node_state {
     WIRE_NODE_STATES
 };
 
+/* Whose words a LOG carries. */
+enum wire_stream {
+    WIRE_STREAM_AGENT = 0, /* the agent's own */
+    WIRE_STREAM_STDOUT = 1,
+    WIRE_STREAM_STDERR = 2,
+    WIRE_STREAM_PREVIEW = 3, /* a node's first rows as JSON lines: the names of
+                                its columns as an array, then an array a row.
+                                At most one LOG a node */
+    WIRE_STREAMS
+};
+
 enum wire_refusal {
     WIRE_REFUSE_NO_SLOT = 1,
     WIRE_REFUSE_NOT_CAPABLE = 2,
@@ -125,7 +145,10 @@ struct wire_node {
     int64_t started_unix_ms, ended_unix_ms; /* 0: not yet */
     int32_t exit_code; /* command: its exit status, 128 + signal; http: the
                           status code; -1: not applicable */
-    uint64_t rows_in, rows_out, bytes_out;
+    /* So far, while it runs; in the last row for good. WIRE_UNKNOWN in rows_in,
+     * rows_out and bytes_out: not known, because they went through another
+     * program's hands (a node executed inside a database). */
+    uint64_t rows_in, rows_out, rows_rejected, bytes_out;
     struct wire_bytes error; /* empty: none */
 };
 
@@ -197,7 +220,7 @@ struct wire_msg {
             uint32_t attempt;
             uint64_t event;
             uint32_t node;  /* index in the plan */
-            uint8_t stream; /* 1 stdout, 2 stderr, 0 the agent's own words */
+            uint8_t stream; /* enum wire_stream */
             int64_t at_unix_ms;
             struct wire_bytes text; /* any bytes, at most WIRE_LOG_MAX */
         } log;
@@ -240,6 +263,20 @@ struct wire_msg {
             uint8_t code; /* enum wire_bye */
             struct wire_bytes text;
         } bye;
+        struct {
+            uint64_t number;           /* ESTIMATED gives it back */
+            struct wire_bytes sources; /* JSON: [{"kind", "config"}], up to
+                                          WIRE_SOURCES_MAX */
+        } estimate;
+        struct {
+            uint64_t number;
+            uint64_t *sizes; /* bytes, one a source in the same order;
+                                WIRE_UNKNOWN: cannot be told. None at all: the
+                                agent had no time to look */
+            size_t size_count;
+            struct wire_bytes text; /* why the first one is not known, or why
+                                       there are none; empty: all is well */
+        } estimated;
     };
 };
 

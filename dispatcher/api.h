@@ -120,6 +120,7 @@ handler api_agents, api_agent, api_agent_pause, api_agent_resume, /* agents */
     api_agent_drain;
 handler api_runs, api_run, api_run_cancel; /* runs */
 handler api_run_logs;                      /* logs */
+handler api_run_preview;                   /* preview */
 handler api_run_explain;                   /* explain */
 
 #endif

@@ -57,7 +57,7 @@ static json_t *message_json(const struct origin *origin,
                             const struct explanation *now)
 {
     const struct route_candidate *chosen = chosen_of(&now->decision);
-    char text[400], at[API_TIME_MAX];
+    char text[EXPLAIN_MISSING_MAX + 200], at[API_TIME_MAX];
 
     if (now->state == RUN_SCHEDULED) {
         api_time_text(now->begins_unix_ms, at);
@@ -71,7 +71,7 @@ static json_t *message_json(const struct origin *origin,
         snprintf(text, sizeof text, "Starts in pool %s.", chosen->pool);
     } else {
         snprintf(text, sizeof text, "Waits in the line of pool %s: %s",
-                 origin->wanted_pool, wait_reason_text(now->reason));
+                 origin->wanted_pool, explained_text(now));
     }
     return json_text(text);
 }
@@ -93,8 +93,7 @@ static void set_outcome(json_t *o, const struct submission *submission)
     json_set(o, "wanted_pool", json_text(origin->wanted_pool));
     json_set(o, "priority", json_text(run_priority_name(origin->priority)));
     json_set(o, "state", json_text(run_state_name(now->state)));
-    json_set_reason(o, now->reason);
-    json_set(o, "missing", json_text(*now->missing ? now->missing : NULL));
+    json_set_explained(o, now);
     json_set(o, "ahead", json_integer(now->ahead));
     json_set(o, "decision", json_decision(origin, &now->decision));
     json_set(o, "capacity_at_execution", capacity_json(&now->decision));
@@ -295,7 +294,7 @@ static void submit(struct call *call, enum ask what, ask_done *done)
     int r = submit_read(call, what, call->body, &exchange, &problems, &hint);
 
     if (r == 0)
-        ask(call, exchange, done);
+        submit_sized(call, exchange, done);
     else if (r == -EINVAL)
         answer_unread(call, &problems, hint);
     else

@@ -283,9 +283,8 @@ static void tell_waiting(struct telling *t)
         return;
     }
     api_span_text(now->waited_ms, waited);
-    say(t, 0, "Now it has waited for %s (%s): %s%s%s", waited,
-        wait_reason_name(now->reason), wait_reason_text(now->reason),
-        *now->missing ? " Missing: " : "", now->missing);
+    say(t, 0, "Now it has waited for %s (%s): %s", waited,
+        wait_reason_name(now->reason), explained_text(now));
     candidates_text(&now->decision, text, sizeof text);
     say(t, 0, "Right now: %s.", text);
     say(t, 0, "%s%u %s before it in the line of %s.",

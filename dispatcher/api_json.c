@@ -60,6 +60,11 @@ json_t *json_count(uint64_t number)
     return json_integer((json_int_t)(number > INT64_MAX ? INT64_MAX : number));
 }
 
+json_t *json_known(uint64_t count)
+{
+    return count == RUN_COUNT_UNKNOWN ? json_null() : json_count(count);
+}
+
 json_t *json_size(int64_t bytes)
 {
     return bytes < 0 ? json_null() : json_integer(bytes);
@@ -295,6 +300,20 @@ void json_set_reason(json_t *object, enum wait_reason reason)
                              : NULL));
     json_set(object, "reason_text",
              json_text(waits ? wait_reason_text(reason) : NULL));
+}
+
+const char *explained_text(const struct explanation *now)
+{
+    return *now->missing_text ? now->missing_text
+                              : wait_reason_text(now->reason);
+}
+
+void json_set_explained(json_t *object, const struct explanation *now)
+{
+    json_set_reason(object, now->reason);
+    if (now->reason != WAIT_NONE)
+        json_set(object, "reason_text", json_text(explained_text(now)));
+    json_set(object, "missing", json_text(*now->missing ? now->missing : NULL));
 }
 
 json_t *json_features(const struct features *features)

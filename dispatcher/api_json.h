@@ -25,6 +25,8 @@ void json_set(json_t *object, const char *key, json_t *value);
 json_t *json_text(const char *text);
 json_t *json_text_bytes(const char *text, size_t bytes);
 json_t *json_count(uint64_t number);
+/* RUN_COUNT_UNKNOWN: null. */
+json_t *json_known(uint64_t count);
 /* Negative: null. */
 json_t *json_size(int64_t bytes);
 json_t *json_seconds(uint64_t ms);
@@ -53,6 +55,10 @@ json_t *json_reason(enum wait_reason reason);
 /* The same as "reason", "verdict" and "reason_text" of an object; each null for
  * WAIT_NONE. */
 void json_set_reason(json_t *object, enum wait_reason reason);
+/* The same of a run that is explained, and what is "missing"; NO_CAPABLE_AGENT
+ * says in its text what that is. */
+void json_set_explained(json_t *object, const struct explanation *now);
+const char *explained_text(const struct explanation *now);
 json_t *json_features(const struct features *features);
 /* rule, why and wanted pool of the origin, with the candidates of `decision`,
  * which may be a later one. */

@@ -11,15 +11,13 @@ enum {
     BYTES_MAX = 4 * 1024 * 1024,
 };
 
-static const uint32_t NO_NODE = UINT32_MAX;
-
 struct printing {
     const json_t *nodes;
-    uint32_t only; /* node, or NO_NODE */
+    uint32_t only; /* node, or API_NO_NODE */
     uint64_t bytes;
     FILE *text; /* or */
     json_t *list;
-    uint32_t open_node; /* whose last line has not ended, or NO_NODE */
+    uint32_t open_node; /* whose last line has not ended, or API_NO_NODE */
     uint8_t open_stream;
 };
 
@@ -44,7 +42,7 @@ static void print_text(struct printing *p, const struct log_record *log)
     const char *at = log->text, *end = log->text + log->text_bytes;
     bool going_on = p->open_node == log->node && p->open_stream == log->stream;
 
-    if (p->open_node != NO_NODE && !going_on)
+    if (p->open_node != API_NO_NODE && !going_on)
         fputc('\n', p->text);
     while (at < end) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
@@ -58,7 +56,7 @@ static void print_text(struct printing *p, const struct log_record *log)
             fputc('\n', p->text);
         at = stop + 1;
     }
-    p->open_node = going_on ? log->node : NO_NODE;
+    p->open_node = going_on ? log->node : API_NO_NODE;
     p->open_stream = log->stream;
 }
 
@@ -81,7 +79,7 @@ static void each_log(void *context, uint64_t event,
     struct printing *p = context;
 
     p->bytes += log->text_bytes;
-    if (p->only != NO_NODE && p->only != log->node)
+    if (p->only != API_NO_NODE && p->only != log->node)
         return;
     if (p->text)
         print_text(p, log);
@@ -110,7 +108,7 @@ static void answer_text(struct call *call, const struct request_of_logs *want,
     }
     r = history_logs(call->api->reader, &want->id, (uint32_t)want->attempt,
                      want->after, want->limit, each_log, p, &last);
-    if (p->open_node != NO_NODE)
+    if (p->open_node != API_NO_NODE)
         fputc('\n', p->text);
     if (fclose(p->text) != 0 && r == 0)
         r = -ENOMEM;
@@ -146,31 +144,10 @@ static void answer_entries(struct call *call,
     answer_json(call, 200, o);
 }
 
-/* false: answered. */
-static bool find_node(struct call *call, const json_t *nodes, uint32_t *ret)
-{
-    const char *wanted = call_query(call, "node");
-
-    *ret = NO_NODE;
-    if (!wanted)
-        return true;
-    for (size_t i = 0; i < json_array_size(nodes); i++) {
-        const char *id = plan_node_id(nodes, i);
-
-        if (id && strcmp(id, wanted) == 0) {
-            *ret = (uint32_t)i;
-            return true;
-        }
-    }
-    answer_problem(call, PROBLEM_BAD_REQUEST,
-                   "?node= names no node of this run.");
-    return false;
-}
-
 void api_run_logs(struct call *call)
 {
     const char *accept = http_header(call->request, "Accept");
-    struct printing printing = {.open_node = NO_NODE};
+    struct printing printing = {.open_node = API_NO_NODE};
     struct request_of_logs want;
     json_t *nodes;
     int r;
@@ -188,7 +165,7 @@ void api_run_logs(struct call *call)
         return;
     }
     printing.nodes = nodes;
-    if (find_node(call, nodes, &printing.only)) {
+    if (call_node(call, nodes, &printing.only)) {
         if (want.json)
             answer_entries(call, &want, &printing);
         else

@@ -59,6 +59,8 @@ const struct route api_routes[] = {
      "one run's whole story; ?wait=N until it has ended"},
     {HTTP_GET, R "/{run}/logs", SCOPE_READ, BODY_NONE, api_run_logs,
      "node,attempt,after,limit_bytes", "its output: text, or JSON by Accept"},
+    {HTTP_GET, R "/{run}/preview", SCOPE_READ, BODY_NONE, api_run_preview,
+     "node,attempt", "the first rows of its nodes, if it was to keep some"},
     {HTTP_GET, R "/{run}/explain", SCOPE_READ, BODY_NONE, api_run_explain, NULL,
      "why it is, or went, where it is"},
     {HTTP_POST, R "/{run}/cancel", SCOPE_SUBMIT, BODY_OPTIONAL, api_run_cancel,

@@ -71,6 +71,26 @@ const char *plan_node_id(const json_t *nodes, size_t index)
         json_object_get(json_array_get(nodes, index), "id"));
 }
 
+bool call_node(struct call *call, const json_t *nodes, uint32_t *ret)
+{
+    const char *wanted = call_query(call, "node");
+
+    *ret = API_NO_NODE;
+    if (!wanted)
+        return true;
+    for (size_t i = 0; i < json_array_size(nodes); i++) {
+        const char *id = plan_node_id(nodes, i);
+
+        if (id && strcmp(id, wanted) == 0) {
+            *ret = (uint32_t)i;
+            return true;
+        }
+    }
+    answer_problem(call, PROBLEM_BAD_REQUEST,
+                   "?node= names no node of this run.");
+    return false;
+}
+
 void answer_run_error(struct call *call, int error)
 {
     if (error == -ENOENT)
@@ -82,6 +102,21 @@ void answer_run_error(struct call *call, int error)
 }
 
 /* ---- the whole of a run ------------------------------------------------- */
+
+/* A command or a call has no rows; what is not known is null as well. */
+static void set_counts(json_t *o, const json_t *planned,
+                       const struct node_record *node)
+{
+    const char *name = json_string_value(json_object_get(planned, "kind"));
+    const struct node_kind *kind = name ? node_kind_find(name) : NULL;
+    bool rows = !kind || kind->class != NODE_TASK;
+
+    json_set(o, "rows_in", rows ? json_known(node->rows_in) : json_null());
+    json_set(o, "rows_out", rows ? json_known(node->rows_out) : json_null());
+    json_set(o, "rows_rejected",
+             rows ? json_known(node->rows_rejected) : json_null());
+    json_set(o, "bytes_out", json_known(node->bytes_out));
+}
 
 /* The state in the run's present attempt: what an earlier one did with a node
  * is not what happened to it now. */
@@ -106,9 +141,11 @@ static json_t *node_json(const json_t *planned, size_t index,
              json_span(node->started_unix_ms, node->ended_unix_ms));
     json_set(o, "exit_code",
              node->exit_code < 0 ? json_null() : json_integer(node->exit_code));
-    json_set(o, "rows_in", json_count(node->rows_in));
-    json_set(o, "rows_out", json_count(node->rows_out));
-    json_set(o, "bytes_out", json_count(node->bytes_out));
+    json_set(o, "elapsed_s",
+             json_span(node->started_unix_ms, node->state == RUN_NODE_RUNNING
+                                                  ? api_now_unix_ms()
+                                                  : node->ended_unix_ms));
+    set_counts(o, planned, node);
     json_set(o, "error", json_text(node->error));
     return o;
 }
@@ -201,8 +238,7 @@ int run_json_whole(struct store_reader *reader, const struct run_id *id,
 
 void run_json_explained(json_t *run, const struct explanation *now)
 {
-    json_set_reason(run, now->reason);
-    json_set(run, "missing", json_text(*now->missing ? now->missing : NULL));
+    json_set_explained(run, now);
     json_set(run, "ahead", json_integer(now->ahead));
     json_set(run, "ahead_more", json_boolean(now->ahead_more));
     json_set(run, "waited_s", json_seconds(now->waited_ms));
@@ -335,6 +371,70 @@ static bool read_cursor(struct call *call, struct run_id *ret_id,
     return true;
 }
 
+static bool is_queued(const json_t *run)
+{
+    const char *state = json_string_value(json_object_get(run, "state"));
+
+    return state && strcmp(state, run_state_name(RUN_QUEUED)) == 0;
+}
+
+static json_t *listed_json(const struct history_item *item)
+{
+    json_t *o = json_run(&item->id, item->run, item->origin);
+
+    json_set_reason(o, item->run->state == RUN_SCHEDULED
+                           ? item->run->scheduled_for
+                           : WAIT_NONE);
+    return o;
+}
+
+static void free_list(void *state)
+{
+    json_decref(state);
+}
+
+/* Those that were asked about, in the order of the list. */
+static void reasons_told(struct call *call, struct exchange *exchange)
+{
+    const json_t *items = json_object_get(call->state, "items");
+    size_t next = 0;
+
+    for (size_t i = 0; i < json_array_size(items); i++) {
+        json_t *run = json_array_get(items, i);
+
+        if (next < exchange->reason_count && is_queued(run))
+            json_set_reason(run, exchange->reasons[next++].reason);
+    }
+    answer_json(call, 200, json_incref(call->state));
+}
+
+/* Why they wait only the core knows; it is asked when any does. */
+static void answer_listed(struct call *call, json_t *o,
+                          const struct history_item *items, size_t count)
+{
+    struct exchange *exchange;
+    size_t queued = 0;
+
+    for (size_t i = 0; i < count; i++)
+        queued += items[i].run->state == RUN_QUEUED;
+    if (queued == 0) {
+        answer_json(call, 200, o);
+        return;
+    }
+    call->state = o;
+    call->state_free = free_list;
+    exchange = ask_new(call, ASK_REASONS, NULL);
+    if (exchange)
+        exchange->reasons = calloc(queued, sizeof *exchange->reasons);
+    if (exchange && !exchange->reasons)
+        exchange_free(&exchange);
+    for (size_t i = 0; exchange && i < count; i++) {
+        if (items[i].run->state == RUN_QUEUED)
+            exchange->reasons[exchange->reason_count++].run = items[i].id;
+    }
+    ask(call, exchange, reasons_told);
+}
+
 void api_runs(struct call *call)
 {
     struct history_filter filter = {.workflow = call_query(call, "workflow")};
@@ -361,12 +461,11 @@ void api_runs(struct call *call)
     o = json_object();
     list = json_array();
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(
-            list, json_run(&items[i].id, items[i].run, items[i].origin));
-    history_list_free(&items, count);
+        json_array_append_new(list, listed_json(&items[i]));
     json_set(o, "items", list);
     json_set(o, "next_cursor", more ? json_run_id(&next) : json_null());
-    answer_json(call, 200, o);
+    answer_listed(call, o, items, count);
+    history_list_free(&items, count);
 }
 
 /* ---- cancel ------------------------------------------------------------- */

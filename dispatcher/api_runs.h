@@ -28,6 +28,10 @@ int plan_nodes_read(struct store_reader *reader, const struct run_id *id,
 /* Borrowed from nodes; NULL: no such node. */
 const char *plan_node_id(const json_t *nodes, size_t index);
 
+/* The node that ?node= names, API_NO_NODE without one. false: answered 400. */
+#define API_NO_NODE UINT32_MAX
+bool call_node(struct call *call, const json_t *nodes, uint32_t *ret);
+
 /* Answers 404 for -ENOENT, 500 for the rest. */
 void answer_run_error(struct call *call, int error);
 

@@ -2,6 +2,7 @@
 
 #include "agents/wire.h"
 #include "policy/workflow_json.h"
+#include "pools/measure.h"
 
 #include <errno.h>
 #include <sodium.h>
@@ -45,6 +46,7 @@ static void free_kept(void *data)
 /* One element of the body while it is read. */
 struct draft {
     const struct config *config;
+    struct store_reader *reader; /* NULL: nothing was measured */
     const json_t *document, *parameters;
     char document_pointer[POINTER_MAX], parameters_pointer[POINTER_MAX];
     const char *workflow_id;
@@ -55,7 +57,7 @@ struct draft {
     size_t tag_count;
     int64_t size_bytes; /* -1 */
     int64_t start_at_unix_ms;
-    uint64_t timeout_ms, retries;
+    uint64_t timeout_ms, retries, preview_rows;
     enum on_lost on_lost;
     bool fallback_forbidden;
 };
@@ -176,6 +178,15 @@ static void read_retries(void *target, const json_t *value, const char *pointer,
     (void)field_count(value, pointer, problems, RETRIES_MAX, &draft->retries);
 }
 
+static void read_preview_rows(void *target, const json_t *value,
+                              const char *pointer, struct problems *problems)
+{
+    struct draft *draft = target;
+
+    (void)field_count(value, pointer, problems, WORKFLOW_PREVIEW_ROWS_MAX,
+                      &draft->preview_rows);
+}
+
 static void read_on_lost(void *target, const json_t *value, const char *pointer,
                          struct problems *problems)
 {
@@ -227,6 +238,7 @@ static const struct field submit_fields[] = {
     {"timeout_s", read_timeout},
     {"retries", read_retries},
     {"on_lost", read_on_lost},
+    {"preview_rows", read_preview_rows},
     {"allow_fallback", read_fallback},
     {"concurrency_key", read_concurrency_key},
 };
@@ -271,37 +283,51 @@ static int set_requires(struct workflow *wf, const char *pointer,
                      count, RUN_REQUIRES_MAX);
         return -EINVAL;
     }
+    for (size_t i = 0; i < count; i++) {
+        if (strlen(names[i]) < RUN_REQUIRE_MAX)
+            continue;
+        problems_add(problems, pointer, "too_long",
+                     "No agent can announce \"%.60s...\": it is over %d "
+                     "bytes. Shorten the name.",
+                     names[i], RUN_REQUIRE_MAX - 1);
+        return -EINVAL;
+    }
     memcpy(origin->requires, names, count * sizeof *names);
     origin->requires_count = count;
     return 0;
 }
 
+/* What nobody declares, an earlier run may have measured. When that is not
+ * known either, and may still be estimated, the rule is left open. */
 static int set_classification(const struct draft *draft, struct workflow *wf,
                               struct origin *origin, struct problems *problems)
 {
     const struct config *config = draft->config;
     const char *requested =
         draft->pool >= 0 ? config->ledger.pools[draft->pool].name : NULL;
-    struct classification found;
+    struct measure measure;
     int r = features_of(wf, draft->size_bytes, draft->tags, draft->tag_count,
                         requested, &origin->features);
 
     if (r < 0)
         return r;
-    r = classify(&origin->features, &config->ruleset, &found);
-    if (r == -ENOENT) {
-        problems_add(problems, draft->document_pointer, "no_rule",
-                     "No rule of the configuration matches this workflow. Name "
-                     "a pool in preferred_pool, or ask an operator to add a "
-                     "last rule without conditions.");
-        return -EINVAL;
-    }
-    if (r < 0)
-        return r;
-    origin->rule = found.rule;
-    origin->wanted_pool = found.pool;
-    origin->rule_why = workflow_strdup(wf, found.why);
-    return origin->rule_why ? 0 : -ENOMEM;
+    submit_set_sources(wf, origin);
+    if (submit_is_unsized(origin) && draft->reader &&
+        measure_read(draft->reader, origin->workflow_id, origin->workflow,
+                     &measure) == 0)
+        (void)features_learn_size(&origin->features, (int64_t)measure.bytes,
+                                  SIZE_MEASURED);
+    if (submit_is_unsized(origin) && config->size_estimate_ms > 0)
+        return 0;
+    return submit_set_rule(config, draft->document_pointer, wf, origin,
+                           problems);
+}
+
+struct workflow *submit_workflow(const struct exchange *exchange, size_t i)
+{
+    const struct kept *kept = exchange->owner_data;
+
+    return kept->workflows[i];
 }
 
 /* The document's own word counts when the request has none. */
@@ -327,7 +353,10 @@ static int set_texts(const struct draft *draft, const struct workflow *wf,
 {
     size_t bytes;
 
-    if (workflow_plan_text(wf, &kept->texts[2 * i], &bytes) < 0)
+    if ((draft->preview_rows > 0
+             ? workflow_plan_text_preview(wf, (unsigned)draft->preview_rows,
+                                          &kept->texts[2 * i], &bytes)
+             : workflow_plan_text(wf, &kept->texts[2 * i], &bytes)) < 0)
         return -ENOMEM;
     submission->plan = (struct span){kept->texts[2 * i], bytes};
     if (bytes > WIRE_PLAN_MAX) {
@@ -394,12 +423,14 @@ static void no_document(const struct draft *draft, const json_t *element,
 }
 
 /* One element of the body. -EINVAL: problems were added. */
-static int read_element(const struct config *config, json_t *element,
+static int read_element(const struct api *api, json_t *element,
                         const char *pointer, struct kept *kept, size_t i,
                         struct submission *submission,
                         struct problems *problems)
 {
+    const struct config *config = api->config;
     struct draft draft = {.config = config,
+                          .reader = api->reader,
                           .pool = -1,
                           .size_bytes = -1,
                           .on_lost = ON_LOST_AUTO};
@@ -563,7 +594,7 @@ int submit_read(const struct call *call, enum ask ask, json_t *body,
                          "own fields stand in its place.");
             one = -EINVAL;
         } else {
-            one = read_element(call->api->config, element, pointer, kept, i,
+            one = read_element(call->api, element, pointer, kept, i,
                                &exchange->submissions[i], problems);
         }
         if (one < 0 && r != -ENOMEM)

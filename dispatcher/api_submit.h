@@ -9,7 +9,7 @@
 #define DISPATCHER_API_SUBMIT_H
 
 #include "dispatcher/api.h"
-#include "dispatcher/exchange.h"
+#include "dispatcher/front_ask.h"
 
 /* ---- objects with known fields ------------------------------------------ */
 
@@ -47,11 +47,33 @@ const char *field_text(const json_t *value, const char *pointer,
 /* ---- submissions -------------------------------------------------------- */
 
 /* An exchange with one submission for an object, or for each element of an
- * array. Texts live in the exchange, which keeps a reference to body. `hint` is
- * set when the body looks like something else. -EINVAL: problems; -ENOMEM. */
+ * array. Those whose size nobody knows, but that have sources an agent could
+ * be asked about, have no rule yet (submit_is_unsized()). Texts live in the
+ * exchange, which keeps a reference to body. `hint` is set when the body looks
+ * like something else. -EINVAL: problems; -ENOMEM. */
 int submit_read(const struct call *call, enum ask ask, json_t *body,
                 struct exchange **ret_exchange, struct problems *problems,
                 const char **ret_hint);
+
+bool submit_is_unsized(const struct origin *origin);
+/* The nodes that read from outside, by their places in the plan: what they give
+ * is measured when the run has completed. */
+void submit_set_sources(const struct workflow *wf, struct origin *origin);
+/* Sets the rule by the features as they are now. -EINVAL: no rule, a problem at
+ * pointer was added; -ENOMEM. */
+int submit_set_rule(const struct config *config, const char *pointer,
+                    struct workflow *wf, struct origin *origin,
+                    struct problems *problems);
+/* The document of a submission; the exchange's. */
+struct workflow *submit_workflow(const struct exchange *exchange, size_t i);
+/* The same of a submission. */
+int submit_classify(const struct call *call, struct exchange *exchange,
+                    size_t i, struct problems *problems);
+
+/* Finds out the sizes that nobody declares (api_sizes.c), classifies what waits
+ * for that, and asks the core as ask() does. The exchange is taken. Answers
+ * itself when there is a problem. */
+void submit_sized(struct call *call, struct exchange *exchange, ask_done *done);
 
 /* A bare document, or {"workflow": document}: what it is checked as. */
 const json_t *submit_document(const json_t *body, const char **ret_pointer);

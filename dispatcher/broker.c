@@ -121,10 +121,24 @@ static int apply(struct broker *b, struct exchange *x)
     case ASK_PLAN:
     case ASK_BOARD:
     case ASK_EXPLAIN:
+    case ASK_REASONS:
+    case ASK_ESTIMATE:
     case EXCHANGE_ENDED:
+    case EXCHANGE_ESTIMATED:
         break;
     }
     return 0;
+}
+
+/* Its answer comes by itself, or never: roster_next_sizes(). */
+static void ask_sizes(struct broker *b, struct size_question *q)
+{
+    uint64_t session =
+        ledger_capable(b->ledger, q->requires, q->requires_count, now_ms());
+
+    if (session != 0 &&
+        roster_ask_sizes(b->roster, session, q->number, q->sources) == 0)
+        q->session = session;
 }
 
 static struct explanation *explain(struct broker *b, const struct run_id *run,
@@ -166,6 +180,11 @@ static void look(struct broker *b, struct exchange *x)
     case ASK_EXPLAIN:
         x->explanation = explain(b, &x->run, &x->status);
         return;
+    case ASK_REASONS:
+        for (size_t i = 0; i < x->reason_count; i++)
+            x->reasons[i].reason =
+                ledger_reason(b->ledger, &x->reasons[i].run, now_ms());
+        return;
     case ASK_BOARD:
     case ASK_POOL_VERB:
     case ASK_POOL_SET:
@@ -176,8 +195,12 @@ static void look(struct broker *b, struct exchange *x)
         if (x->status == 0)
             x->board->bad_frames = roster_counts(b->roster)->frames_bad;
         return;
+    case ASK_ESTIMATE:
+        ask_sizes(b, x->question);
+        return;
     case ASK_CANCEL:
     case EXCHANGE_ENDED:
+    case EXCHANGE_ESTIMATED:
         return;
     }
 }
@@ -257,6 +280,19 @@ static int tell_ended(struct broker *b, const struct effect *e)
     int err = keep_answer(b, x);
     if (err != 0)
         exchange_free(&x);
+    return err;
+}
+
+static int tell_sizes(struct broker *b)
+{
+    struct exchange *x;
+    int err = 0;
+
+    while (err == 0 && (x = roster_next_sizes(b->roster)) != NULL) {
+        err = keep_answer(b, x);
+        if (err != 0)
+            exchange_free(&x);
+    }
     return err;
 }
 
@@ -341,6 +377,8 @@ static int turn(struct broker *b)
     if (err == 0)
         err = roster_gather(b->roster, b->ledger, FRAMES_A_TURN);
     size_t asked = b->answer_count;
+    if (err == 0)
+        err = tell_sizes(b);
     if (err == 0)
         err = gather_front(b);
     if (err == 0)

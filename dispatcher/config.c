@@ -99,6 +99,7 @@ static struct config *config_default(void)
     config->body_max = (size_t)8 << 20;
     config->http_connections_max = 512;
     config->drain_ms = 30000;
+    config->size_estimate_ms = 500;
     config->store_max = (size_t)16 << 30;
     config->workflow = workflow_limits_default;
     ledger_config_default(&config->ledger);

@@ -28,8 +28,10 @@ struct config {
     enum log_level log_level;
     size_t body_max; /* bytes of an HTTP request body */
     uint32_t http_connections_max;
-    uint64_t drain_ms; /* SIGTERM: wait so long for running work */
-    size_t store_max;  /* bytes the store may grow to */
+    uint64_t drain_ms;         /* SIGTERM: wait so long for running work */
+    size_t store_max;          /* bytes the store may grow to */
+    uint32_t size_estimate_ms; /* a submission waits so long for an agent's
+                                  estimate of its sources; 0: none is asked */
     struct workflow_limits workflow;
     struct ledger_config ledger;
     struct rule *rules;

@@ -186,6 +186,11 @@ const struct config_key config_keys[] = {
      TO(struct config, ledger.ageing_ms),
      .text = "A normal run overtakes high ones that arrived this much later; a "
              "low one needs twice as long."},
+    {"size_estimate", CONFIG_DURATION, .min = 0, .max = 10 * SECOND,
+     RAW(struct config_raw, size_estimate), TO(struct config, size_estimate_ms),
+     .text = "When nobody declares a size and none was measured, a submission "
+             "waits at most this long for what an agent says of its sources. "
+             "0: no agent is asked."},
     {"pools", CONFIG_LIST, .min = 1, .max = POOLS_MAX,
      RAW(struct config_raw, pools),
      .raw_count = offsetof(struct config_raw, pool_count),

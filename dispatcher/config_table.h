@@ -71,7 +71,8 @@ struct config_raw_rule {
 };
 
 struct config_raw {
-    char *http, *agents, *state, *log_level, *drain, *priority_ageing;
+    char *http, *agents, *state, *log_level, *drain, *priority_ageing,
+        *size_estimate;
     struct {
         char *token_file;
     } auth;

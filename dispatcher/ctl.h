@@ -125,7 +125,22 @@ char *ctl_took(const json_t *object);
 const char *ctl_workflow_name(const json_t *run);
 const char *ctl_pool_of(const json_t *run); /* where it is, else the wanted */
 void ctl_show_headline(const struct screen *screen, const json_t *run);
+
+/* How far nodes are (ctl_rows.c), a line each; the columns are those of all
+ * nodes that are drawn beneath each other. */
+struct ctl_columns {
+    int name, took;
+};
+struct ctl_columns ctl_node_columns(const struct screen *screen,
+                                    const json_t *nodes);
+void ctl_draw_node(const struct screen *screen, const json_t *node,
+                   struct ctl_columns columns);
 void ctl_show_nodes(const struct screen *screen, const json_t *nodes);
+
+/* First rows of nodes (ctl_preview.c): the API's answer, and the call that gets
+ * it; node NULL: of all. Returns an exit code. */
+void ctl_show_previews(const struct screen *screen, const json_t *answer);
+int ctl_preview(struct ctl *ctl, const char *run_id, const char *node);
 
 /* The story of a decision (ctl_explain.c). */
 void ctl_show_plan(const struct screen *screen, const json_t *plan);
@@ -149,6 +164,7 @@ int ctl_cmd_validate(struct ctl *ctl);
 int ctl_cmd_ps(struct ctl *ctl);
 int ctl_cmd_show(struct ctl *ctl);
 int ctl_cmd_logs(struct ctl *ctl);
+int ctl_cmd_preview(struct ctl *ctl);
 int ctl_cmd_explain(struct ctl *ctl);
 int ctl_cmd_watch(struct ctl *ctl);
 int ctl_cmd_cancel(struct ctl *ctl);

@@ -30,6 +30,40 @@ int ctl_cmd_agent_list(struct ctl *ctl)
     return EXIT_OK;
 }
 
+/* What it announces, each sort on a line of its own. */
+static void show_abilities(const struct screen *screen, const json_t *words)
+{
+    static const struct {
+        const char *name, *prefix;
+    } sorts[] = {{"kinds", "kind:"},
+                 {"connections", "connection:"},
+                 {"engines", "engine:"},
+                 {"also", ""}};
+    enum { SORTS = sizeof sorts / sizeof sorts[0] };
+    char *lists[SORTS];
+
+    for (size_t s = 0; s < SORTS; s++)
+        lists[s] = plain_format("%s", "");
+    for (size_t i = 0; i < json_array_size(words); i++) {
+        const char *word = json_string_value(json_array_get(words, i));
+        size_t s = 0;
+        if (!word)
+            continue;
+        if (strcmp(word, "connections") == 0)
+            word = "connection:any";
+        while (strncmp(word, sorts[s].prefix, strlen(sorts[s].prefix)) != 0)
+            s++;
+        char *longer = plain_format("%s%s%s", lists[s], *lists[s] ? ", " : "",
+                                    word + strlen(sorts[s].prefix));
+        free(lists[s]);
+        lists[s] = longer;
+    }
+    for (size_t s = 0; s < SORTS; s++) {
+        ctl_field(screen, sorts[s].name, lists[s]);
+        free(lists[s]);
+    }
+}
+
 static void show_agent(const struct screen *screen, const json_t *agent)
 {
     static const struct {
@@ -38,8 +72,7 @@ static void show_agent(const struct screen *screen, const json_t *agent)
     } fields[] = {{"host", "host"},
                   {"pid", "pid"},
                   {"software", "software"},
-                  {"pools", "pools"},
-                  {"can do", "capabilities"}};
+                  {"pools", "pools"}};
     const char *health = pick_text(agent, "health", "");
     const char *state = pick_text(agent, "state", "");
     double seen = pick_number(agent, "last_seen_s", 0);
@@ -64,6 +97,7 @@ static void show_agent(const struct screen *screen, const json_t *agent)
         ctl_field(screen, fields[i].name, text);
         free(text);
     }
+    show_abilities(screen, pick(agent, "capabilities"));
     if (json_array_size(holders) > 0)
         ctl_headline(screen, "What it runs");
     ctl_show_holders(screen, holders);

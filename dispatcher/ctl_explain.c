@@ -256,7 +256,6 @@ static void show_waiting(const struct screen *screen, const json_t *story)
     const char *reason = pick_text(story, "reason", "");
     const char *text = pick_text(story, "reason_text", "");
     const char *verdict = pick_text(story, "verdict", "");
-    const char *missing = pick_text(story, "missing", "");
     const char *wanted = pick_text(story, "wanted_pool", "");
 
     if (!*reason)
@@ -265,7 +264,6 @@ static void show_waiting(const struct screen *screen, const json_t *story)
     screen_put(screen, STYLE_WARN, "  %s", reason);
     screen_put(screen, STYLE_PLAIN, "  ");
     screen_wrap(screen, STYLE_PLAIN, (int)strlen(reason) + 4, 4, text);
-    ctl_field(screen, "missing", missing);
     if (is_scheduled(story))
         show_start(screen, story);
     else

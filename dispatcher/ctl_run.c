@@ -10,7 +10,7 @@
 
 /* ---- the document ------------------------------------------------------ */
 
-enum { DOCUMENT_MAX = 64 * 1024 * 1024 };
+enum { DOCUMENT_MAX = 64 * 1024 * 1024, PREVIEW_ROWS_MAX = 100 };
 
 struct document {
     char *text; /* JSON, checked; NUL-terminated */
@@ -131,6 +131,23 @@ static int want_retries(struct ctl *ctl, json_t *request)
     return 0;
 }
 
+static int want_preview(struct ctl *ctl, json_t *request)
+{
+    const char *text = ctl_option(ctl, "preview");
+    char *end = NULL;
+    long rows = text ? strtol(text, &end, 10) : 0;
+
+    if (!text)
+        return 0;
+    if (!*text || *end || rows < 0 || rows > PREVIEW_ROWS_MAX)
+        return ctl_usage(ctl,
+                         "--preview '%s' is no number of rows from 0 to "
+                         "%d",
+                         text, PREVIEW_ROWS_MAX);
+    json_object_set_new(request, "preview_rows", json_integer(rows));
+    return 0;
+}
+
 static int want_start(struct ctl *ctl, json_t *request)
 {
     const char *text = ctl_option(ctl, "start-at");
@@ -218,8 +235,8 @@ static int make_request(struct ctl *ctl, const struct document *document,
                         char **ret_body)
 {
     static int (*const wants[])(struct ctl *, json_t *) = {
-        want_words,   want_size,  want_timeout,
-        want_retries, want_start, want_parameters};
+        want_words,   want_size,  want_timeout,   want_retries,
+        want_preview, want_start, want_parameters};
     json_t *request = json_object();
     int code = 0;
 
@@ -297,6 +314,9 @@ int ctl_cmd_run(struct ctl *ctl)
     client_answer_clear(&answer);
     if (wait)
         code = ctl_watch(ctl, id, !watch);
+    bool ended = code == EXIT_OK || code >= EXIT_RUN_FAILED;
+    if (watch && ended && !ctl->json && ctl_option(ctl, "preview"))
+        (void)ctl_preview(ctl, id, NULL);
     free(id);
     return code;
 }

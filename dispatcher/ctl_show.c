@@ -87,7 +87,7 @@ char *ctl_took(const json_t *object)
 {
     double started = pick_time(object, "started_at");
     double ended = pick_time(object, "ended_at");
-    double took = pick_number(object, "duration_s", -1);
+    double took = pick_number(object, "duration_s|elapsed_s", -1);
 
     if (took < 0 && started >= 0)
         took = (ended >= 0 ? ended : plain_now()) - started;
@@ -250,50 +250,6 @@ static void show_times(const struct screen *screen, const json_t *run)
     ctl_field(screen, "times", line);
     free(took);
     free(line);
-}
-
-static const struct table_column node_columns[] = {
-    {.head = ""},
-    {.head = "NODE", .min = 10},
-    {.head = "KIND", .min = 6},
-    {.head = "STATE"},
-    {.head = "TOOK", .right = true},
-    {.head = "EXIT", .right = true},
-    {.head = "ERROR", .wrap = true},
-};
-
-static void node_row(struct table *table, const struct screen *screen,
-                     const json_t *node)
-{
-    const char *state = pick_text(node, "state", "waiting");
-    const char *id = pick_text(node, "id", "");
-    double exit_code = pick_number(node, "exit_code", -1);
-    char *took = ctl_took(node);
-    char *code = exit_code >= 0 ? plain_format("%.0f", exit_code)
-                                : plain_format("%s", "");
-
-    table_cell(table, ctl_state_style(state), "%s",
-               ctl_state_mark(screen, state));
-    table_cell(table, STYLE_BOLD, "%s", id);
-    table_cell(table, STYLE_DIM, "%s", pick_text(node, "kind", ""));
-    table_cell(table, ctl_state_style(state), "%s", state);
-    table_cell(table, STYLE_PLAIN, "%s", took);
-    table_cell(table, exit_code > 0 ? STYLE_BAD : STYLE_DIM, "%s", code);
-    table_cell(table, STYLE_BAD, "%s", pick_text(node, "error", ""));
-    free(code);
-    free(took);
-}
-
-void ctl_show_nodes(const struct screen *screen, const json_t *nodes)
-{
-    struct table *table =
-        table_new(node_columns, sizeof node_columns / sizeof node_columns[0]);
-
-    for (size_t i = 0; i < json_array_size(nodes); i++)
-        node_row(table, screen, json_array_get(nodes, i));
-    if (table_rows(table) > 0)
-        table_print(table, screen, 2);
-    table_free(&table);
 }
 
 static void show_run(const struct screen *screen, const json_t *run)

@@ -64,30 +64,6 @@ static struct tally count_nodes(const json_t *nodes)
     return tally;
 }
 
-static void draw_node(const struct screen *screen, const json_t *node)
-{
-    const char *state = pick_text(node, "state", "waiting");
-    enum style style = ctl_state_style(state);
-    char *name = plain_cut(pick_text(node, "id", ""), 28,
-                           screen_ornament(screen, ORNAMENT_ELLIPSIS));
-    char *took = ctl_took(node);
-    int pad = 28 - plain_columns(name);
-    int room = screen->columns < 4000 ? screen->columns - 56 : 4000;
-    char *error = plain_cut(pick_text(node, "error", ""), room > 0 ? room : 0,
-                            screen_ornament(screen, ORNAMENT_ELLIPSIS));
-
-    screen_put(screen, style, "  %s ", ctl_state_mark(screen, state));
-    screen_put(screen, style == STYLE_DIM ? STYLE_DIM : STYLE_PLAIN, "%s",
-               name);
-    screen_put(screen, style, "%*s %-10s", pad, "", state);
-    screen_put(screen, STYLE_DIM, " %8s", took);
-    screen_put(screen, STYLE_BAD, "%s%s", *error ? "  " : "", error);
-    (void)fputs(screen->tty ? "\033[K\n" : "\n", screen->out);
-    free(error);
-    free(took);
-    free(name);
-}
-
 static void draw_bar(const struct screen *screen, const json_t *run,
                      const struct tally *tally)
 {
@@ -116,6 +92,7 @@ static void draw(struct watch *watch, const json_t *run)
     struct tally tally = count_nodes(nodes);
     size_t room = (size_t)screen->rows - 4;
     bool all_fit = tally.all <= room;
+    struct ctl_columns columns = ctl_node_columns(screen, nodes);
     int lines = 0;
 
     if (watch->drawn > 0)
@@ -126,7 +103,7 @@ static void draw(struct watch *watch, const json_t *run)
         if (!all_fit && strcmp(state, "running") != 0 &&
             strcmp(state, "failed") != 0)
             continue;
-        draw_node(screen, node);
+        ctl_draw_node(screen, node, columns);
         lines++;
     }
     draw_bar(screen, run, &tally);
@@ -159,6 +136,7 @@ static void tell_nodes(struct watch *watch, const json_t *run)
 {
     const json_t *nodes = pick(run, "nodes");
     size_t count = json_array_size(nodes);
+    struct ctl_columns columns = ctl_node_columns(&watch->ctl->out, nodes);
 
     if (count > watch->told_count) {
         unsigned char *told = realloc(watch->told, count);
@@ -176,7 +154,7 @@ static void tell_nodes(struct watch *watch, const json_t *run)
         if (!ended || watch->told[i])
             continue;
         watch->told[i] = 1;
-        draw_node(&watch->ctl->out, node);
+        ctl_draw_node(&watch->ctl->out, node, columns);
     }
     (void)fflush(watch->ctl->out.out);
 }
@@ -235,9 +213,29 @@ static int be_patient(struct watch *watch, int error)
                     client_why(ctl->client), watch->run_id);
 }
 
-static bool same_picture(const char *a, const char *b)
+/* What may change while a run goes on, but for the passing time; malloc'ed. */
+static char *picture_of(const json_t *run)
 {
-    return a && b && strcmp(a, b) == 0;
+    static const char *const keys[] = {"rows_in", "rows_out", "rows_rejected",
+                                       "bytes_out"};
+    const json_t *nodes = pick(run, "nodes");
+    char *picture = NULL;
+    size_t bytes = 0;
+    FILE *out = open_memstream(&picture, &bytes);
+
+    if (!out)
+        abort();
+    (void)fprintf(out, "%s %s %s", pick_text(run, "state", ""),
+                  pick_text(run, "reason", ""), pick_text(run, "agent", ""));
+    for (size_t i = 0; i < json_array_size(nodes); i++) {
+        const json_t *node = json_array_get(nodes, i);
+        (void)fprintf(out, ";%s", pick_text(node, "state", ""));
+        for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++)
+            (void)fprintf(out, " %.17g", pick_number(node, keys[k], -1));
+    }
+    if (fclose(out) != 0 || !picture)
+        abort();
+    return picture;
 }
 
 /* Looks until the end; the last answer is left in *ret. */
@@ -278,11 +276,12 @@ static int look_until_end(struct watch *watch, struct client_answer *ret)
             *ret = answer;
             break;
         }
-        rest_ms = same_picture(before, answer.text) ? rest_ms * 3 / 2 : LOOK_MS;
+        char *picture = picture_of(answer.body);
+        rest_ms =
+            before && strcmp(before, picture) == 0 ? rest_ms * 3 / 2 : LOOK_MS;
         rest_ms = rest_ms > LOOK_SLOW_MS ? LOOK_SLOW_MS : rest_ms;
         free(before);
-        before = answer.text;
-        answer.text = NULL;
+        before = picture;
         client_answer_clear(&answer);
         pause_ms(rest_ms);
     }

@@ -27,7 +27,11 @@ void exchange_free(struct exchange **exchange_p)
         free(exchange->submissions[i].explanation);
     free(exchange->submissions);
     free(exchange->explanation);
+    free(exchange->reasons);
     free(exchange->board);
+    if (exchange->question)
+        free(exchange->question->sources);
+    free(exchange->question);
     if (exchange->owner_free)
         exchange->owner_free(exchange->owner_data);
     free(exchange);

@@ -5,10 +5,13 @@
  * after the turn's commit: a pointer in an inproc message, owned by whoever
  * holds it. The threads share nothing else but the store's readers. When a run
  * ends the core also sends its id (EXCHANGE_ENDED), so that the front can
- * answer those who wait for it.
+ * answer those who wait for it. What an agent answers to a question about sizes
+ * goes to the front in the same way (EXCHANGE_ESTIMATED); the core remembers
+ * nothing of such questions.
  *
  * Memory:  made by exchange_new() and freed by exchange_free(), in the thread
- *          that holds it (ENDED: made by the core, freed by the front).
+ *          that holds it (ENDED, ESTIMATED: made by the core, freed
+ *          by the front).
  *          `submissions` is malloc'ed; every text the front put in lives in
  *          `owner_data` until owner_free(). Answers (boards, explanations) are
  *          malloc'ed by the core and freed with the exchange.
@@ -28,7 +31,10 @@ enum ask {
     ASK_AGENT_VERB,
     ASK_BOARD,
     ASK_EXPLAIN,
-    EXCHANGE_ENDED, /* core -> front, unasked */
+    ASK_REASONS,        /* of many runs, why each waits */
+    ASK_ESTIMATE,       /* to be put to an agent; says only whether it was */
+    EXCHANGE_ENDED,     /* core -> front, unasked */
+    EXCHANGE_ESTIMATED, /* the same: what an agent has answered */
 };
 
 struct submission {
@@ -37,6 +43,29 @@ struct submission {
     struct admission admission;      /* answer */
     struct explanation *explanation; /* answer: where it is now, after the
                                         turn; NULL when it was refused */
+};
+
+struct run_reason {
+    struct run_id run;
+    enum wait_reason reason; /* answer */
+};
+
+/* How much is in some sources: {"kind", "config"} each, as an agent is asked.
+ */
+enum { SIZE_SOURCES_MAX = RUN_SOURCES_MAX };
+struct size_question {
+    uint64_t number; /* the front's */
+    /* ESTIMATE: what the agent has to announce, texts in owner_data; and the
+     * array of the sources as JSON text, malloc'ed. */
+    const char *requires[RUN_REQUIRES_MAX + 1];
+    size_t requires_count;
+    char *sources;
+    /* ESTIMATE's answer: who was asked, 0: there is nobody. ESTIMATED: who
+     * answered. */
+    uint64_t session;
+    /* ESTIMATED: bytes, -1 where unknown; none: it had no time. */
+    int64_t sizes[SIZE_SOURCES_MAX];
+    size_t size_count;
 };
 
 struct exchange {
@@ -56,6 +85,8 @@ struct exchange {
     uint64_t for_ms;
     struct pool_change change;
 
+    struct size_question *question; /* ESTIMATE, ESTIMATED: malloc'ed */
+
     /* answers */
     int status; /* 0 or -ENOENT, -EINVAL: as the ledger's call returned;
                    -ESHUTDOWN: the core is stopping and did nothing */
@@ -64,6 +95,9 @@ struct exchange {
     struct board *board;  /* BOARD, POOL_VERB, POOL_SET, AGENT_VERB: as it is
                              after the change */
     struct explanation *explanation; /* EXPLAIN */
+    struct run_reason *reasons; /* REASONS: malloc'ed by the front, filled in by
+                                   the core */
+    size_t reason_count;
 };
 
 /* NULL: no memory. */

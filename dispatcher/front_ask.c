@@ -15,6 +15,7 @@
  *               exchange returns.
  *   board_now   waits for the board under way
  *   board_next  waits for the one after it
+ *   sized       waits for what agents say of sources
  *   waits[]     waits for a run to end, by the last byte of its id, which is
  *               random
  */
@@ -31,12 +32,16 @@ struct pending {
     ask_look *look;             /* waits */
     uint64_t look_ms;
     struct run_id run;
+    ask_then *then; /* sized */
+    uint64_t numbers[ASK_QUESTIONS_MAX];
+    size_t number_count;
 };
 TAILQ_HEAD(pending_list, pending);
 
 struct asks {
     void *socket;
-    struct pending_list out, board_now, board_next;
+    struct pending_list out, board_now, board_next, sized;
+    struct sizes *sizes;
     struct pending_list waits[WAIT_BUCKETS];
     size_t wait_count, waits_max;
     bool board_out; /* an ASK_BOARD is with the core */
@@ -54,12 +59,17 @@ int asks_new(void *socket, size_t waits_max, struct asks **ret_asks)
 
     if (!asks)
         return -ENOMEM;
+    if (sizes_new((uintptr_t)asks ^ (uintptr_t)&asks, &asks->sizes) < 0) {
+        free(asks);
+        return -ENOMEM;
+    }
     asks->socket = socket;
     asks->waits_max = waits_max;
     asks->next_ms = UINT64_MAX;
     TAILQ_INIT(&asks->out);
     TAILQ_INIT(&asks->board_now);
     TAILQ_INIT(&asks->board_next);
+    TAILQ_INIT(&asks->sized);
     for (size_t i = 0; i < WAIT_BUCKETS; i++)
         TAILQ_INIT(&asks->waits[i]);
     *ret_asks = asks;
@@ -338,6 +348,92 @@ static void run_ended(struct asks *asks, const struct run_id *run)
     }
 }
 
+/* ---- sizes -------------------------------------------------------------- */
+
+struct sizes *asks_sizes(struct asks *asks)
+{
+    return asks->sizes;
+}
+
+uint64_t asks_now_ms(const struct asks *asks)
+{
+    return asks->now_ms;
+}
+
+static void go_on(struct asks *asks, struct pending *a)
+{
+    struct call *call = a->call;
+    ask_then *then = a->then;
+
+    free_pending(asks, a);
+    then(call);
+}
+
+/* The question has ended, one way or the other. */
+static void size_ended(struct asks *asks, uint64_t number)
+{
+    struct pending *a, *next;
+
+    for (a = TAILQ_FIRST(&asks->sized); a; a = next) {
+        size_t i = 0;
+
+        next = TAILQ_NEXT(a, link);
+        while (i < a->number_count && a->numbers[i] != number)
+            i++;
+        if (i == a->number_count)
+            continue;
+        a->numbers[i] = a->numbers[--a->number_count];
+        if (a->number_count == 0)
+            go_on(asks, a);
+    }
+}
+
+void ask_estimate(struct asks *asks, uint64_t number, struct exchange *exchange)
+{
+    if (exchange && !asks->stopping &&
+        exchange_send(asks->socket, &exchange) == 0)
+        return;
+    exchange_free(&exchange);
+    (void)sizes_sent(asks->sizes, number, 0);
+    size_ended(asks, number);
+}
+
+/* What the core has done with a question, or what an agent has answered. */
+static void deliver_size(struct asks *asks, const struct exchange *exchange)
+{
+    const struct size_question *q = exchange->question;
+    bool ended;
+
+    if (exchange->ask == ASK_ESTIMATE)
+        ended =
+            sizes_sent(asks->sizes, q->number, q->session) && q->session == 0;
+    else
+        ended = sizes_answer(asks->sizes, q->number, q->session, q->sizes,
+                             q->size_count, asks->now_ms);
+    if (ended)
+        size_ended(asks, q->number);
+}
+
+void ask_sized(struct call *call, const uint64_t *numbers, size_t count,
+               uint64_t within_ms, ask_then *then)
+{
+    struct asks *asks = call->api->asks;
+    struct pending *a;
+
+    assert(count <= ASK_QUESTIONS_MAX);
+    if (asks->stopping || count == 0) {
+        then(call);
+        return;
+    }
+    a = new_pending(call, within_ms);
+    if (!a)
+        return;
+    a->then = then;
+    memcpy(a->numbers, numbers, count * sizeof *numbers);
+    a->number_count = count;
+    link_pending(asks, a, &asks->sized);
+}
+
 /* ---- time --------------------------------------------------------------- */
 
 static void expire_list(struct asks *asks, struct pending_list *list)
@@ -374,6 +470,17 @@ static void expire_waits(struct asks *asks, struct pending_list *list)
     }
 }
 
+static void expire_sized(struct asks *asks)
+{
+    struct pending *a, *next;
+
+    for (a = TAILQ_FIRST(&asks->sized); a; a = next) {
+        next = TAILQ_NEXT(a, link);
+        if (a->deadline_ms <= asks->now_ms)
+            go_on(asks, a);
+    }
+}
+
 static uint64_t first_due(const struct pending_list *list)
 {
     uint64_t due = UINT64_MAX;
@@ -392,11 +499,13 @@ static uint64_t first_due(const struct pending_list *list)
 
 void asks_expire(struct asks *asks, uint64_t now_ms)
 {
-    uint64_t due = UINT64_MAX, next;
+    uint64_t due, next;
 
     asks->now_ms = now_ms;
     if (now_ms < asks->next_ms)
         return;
+    expire_sized(asks);
+    due = first_due(&asks->sized);
     for (size_t i = 0; i < 3; i++) {
         struct pending_list *list = i == 0   ? &asks->out
                                     : i == 1 ? &asks->board_now
@@ -431,6 +540,8 @@ void asks_receive(struct asks *asks, uint64_t now_ms)
             run_ended(asks, &exchange->run);
         else if (exchange->ask == ASK_BOARD)
             deliver_board(asks, exchange);
+        else if (exchange->question)
+            deliver_size(asks, exchange);
         else
             deliver(asks, exchange);
         exchange_free(&exchange);
@@ -441,6 +552,8 @@ void ask_gone(struct call *call)
 {
     if (call->pending && is_wait(call->pending))
         look_now(call->api->asks, call->pending, true);
+    else if (call->pending && call->pending->then)
+        go_on(call->api->asks, call->pending);
 }
 
 void ask_forget(struct call *call)
@@ -476,6 +589,7 @@ void asks_shutdown(struct asks *asks)
     stop_list(asks, &asks->out);
     stop_list(asks, &asks->board_now);
     stop_list(asks, &asks->board_next);
+    stop_list(asks, &asks->sized);
     for (size_t i = 0; i < WAIT_BUCKETS; i++)
         stop_list(asks, &asks->waits[i]);
 }
@@ -488,5 +602,6 @@ void asks_free(struct asks **asks_p)
     if (!asks)
         return;
     asks_shutdown(asks);
+    sizes_free(&asks->sizes);
     free(asks);
 }

@@ -15,6 +15,7 @@
 
 #include "dispatcher/api.h"
 #include "dispatcher/exchange.h"
+#include "dispatcher/sizes.h"
 
 enum { ASK_WITHIN_MS = 15000, WAIT_LOOK_MS = 5000 };
 
@@ -57,6 +58,25 @@ void ask_board(struct call *call, uint64_t within_ms, enum problem_code silence,
 typedef bool ask_look(struct call *call, bool last);
 void ask_wait(struct call *call, const struct run_id *run, uint64_t within_ms,
               ask_look *look);
+
+/* ---- sizes: what agents say of sources ---------------------------------- */
+
+struct sizes *asks_sizes(struct asks *asks);
+uint64_t asks_now_ms(const struct asks *asks);
+
+/* Puts a question (begun with sizes_ask()) to the core, which puts it to an
+ * agent. NULL (no memory): never. The exchange is taken. What comes of it is
+ * told to asks_sizes() and to those who wait. */
+void ask_estimate(struct asks *asks, uint64_t number,
+                  struct exchange *exchange);
+
+/* Calls `then` once, when all these questions have ended, when the time is up,
+ * or when the client has gone; at the latest then the call goes on with what is
+ * known. ASK_QUESTIONS_MAX at most. */
+enum { ASK_QUESTIONS_MAX = 16 };
+typedef void ask_then(struct call *call);
+void ask_sized(struct call *call, const uint64_t *numbers, size_t count,
+               uint64_t within_ms, ask_then *then);
 
 /* The call's client has gone. */
 void ask_gone(struct call *call);

@@ -216,6 +216,39 @@ char *plain_size(double bytes)
     return plain_format("%.*f %s", whole ? 0 : 1, bytes, units[unit]);
 }
 
+char *plain_count(double count)
+{
+    char *digits = plain_format("%.0f", count > 0 ? count : 0);
+    size_t len = strlen(digits);
+    char *text = must(malloc(len + len / 3 + 1));
+    char *to = text;
+
+    for (size_t i = 0; i < len; i++) {
+        if (i > 0 && (len - i) % 3 == 0)
+            *to++ = ',';
+        *to++ = digits[i];
+    }
+    *to = '\0';
+    free(digits);
+    return text;
+}
+
+char *plain_short(double count)
+{
+    static const char units[] = "kMGTPE";
+    size_t unit = 0;
+
+    if (count < 9999.5)
+        return plain_count(count);
+    count /= 1000;
+    while (count >= 999.5 && units[unit + 1]) {
+        count /= 1000;
+        unit++;
+    }
+    int places = count < 9.995 ? 2 : count < 99.95 ? 1 : 0;
+    return plain_format("%.*f%c", places, count, units[unit]);
+}
+
 double plain_now(void)
 {
     struct timespec now;

@@ -40,6 +40,11 @@ char *plain_duration(double seconds);
 /* "512 B", "1.5 GiB" */
 char *plain_size(double bytes);
 
+/* "1,234,567" */
+char *plain_count(double count);
+/* At most six columns up to 10^18: "9,999", "12.3k", "4.56M". */
+char *plain_short(double count);
+
 /* This machine's clock, Unix seconds. */
 double plain_now(void);
 /* Local time: "14:03:07" when that is today, else "2026-11-20 14:03"; "" when

@@ -232,6 +232,14 @@ int roster_gather(struct roster *r, struct ledger *l, int budget)
     return err;
 }
 
+struct exchange *roster_next_sizes(struct roster *r)
+{
+    if (r->size_taken < r->size_count)
+        return r->sizes[r->size_taken++];
+    r->size_taken = r->size_count = 0;
+    return NULL;
+}
+
 /* ---- opening --------------------------------------------------------- */
 
 static bool set_options(void *socket)
@@ -307,6 +315,8 @@ void roster_close(struct roster **roster_p)
 
     if (r == NULL)
         return;
+    for (struct exchange *x; (x = roster_next_sizes(r)) != NULL;)
+        exchange_free(&x);
     for (size_t i = 0; i < r->by_route.bucket_count; i++) {
         while (r->by_route.buckets[i] != NULL) {
             struct session *s =

@@ -17,7 +17,7 @@
 #ifndef DISPATCHER_ROSTER_H
 #define DISPATCHER_ROSTER_H
 
-#include "pools/ledger.h"
+#include "dispatcher/exchange.h"
 
 struct roster;
 
@@ -42,6 +42,14 @@ bool roster_is_restless(const struct roster *roster);
 /* Inside a turn: hands the ledger what has happened, at most `budget` frames.
  */
 int roster_gather(struct roster *roster, struct ledger *ledger, int budget);
+
+/* Puts a question about sizes to a session. -EHOSTUNREACH: it is gone, or it
+ * does not take messages; others as wire_pack(). */
+int roster_ask_sizes(struct roster *roster, uint64_t session, uint64_t number,
+                     const char *sources);
+/* The next answer to one that roster_gather() has heard, as an exchange for
+ * the front (EXCHANGE_ESTIMATED, the caller's); NULL: no more. */
+struct exchange *roster_next_sizes(struct roster *roster);
 
 /* After the commit: carries out an effect that is a message. Plans are read
  * from the store. What could not be sent is told to the ledger by the next

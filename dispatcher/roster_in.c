@@ -130,6 +130,7 @@ static struct node_record node_of(const struct wire_node *n, struct texts *t)
         .exit_code = n->exit_code,
         .rows_in = n->rows_in,
         .rows_out = n->rows_out,
+        .rows_rejected = n->rows_rejected,
         .bytes_out = n->bytes_out,
         .error = n->error.len > 0 ? text_of(t, n->error) : NULL,
     };
@@ -229,6 +230,40 @@ static int on_renew(struct ledger *l, uint64_t session,
     return err;
 }
 
+/* Nothing is decided by it and nobody has to remember it: it goes on to the
+ * front, which knows what it has asked and whom. */
+static int on_estimated(struct roster *r, uint64_t session, const char *agent,
+                        const struct wire_msg *m)
+{
+    struct exchange *x;
+
+    if (r->size_count == SIZES_MAX)
+        return 0;
+    x = exchange_new(EXCHANGE_ESTIMATED);
+    if (x != NULL)
+        x->question = calloc(1, sizeof *x->question);
+    if (x == NULL || x->question == NULL) {
+        if (x != NULL)
+            exchange_free(&x);
+        return -ENOMEM;
+    }
+    struct size_question *q = x->question;
+    q->number = m->estimated.number;
+    q->session = session;
+    for (size_t i = 0; i < m->estimated.size_count && i < SIZE_SOURCES_MAX; i++)
+        q->sizes[q->size_count++] = m->estimated.sizes[i] > INT64_MAX
+                                        ? -1
+                                        : (int64_t)m->estimated.sizes[i];
+    r->sizes[r->size_count++] = x;
+    if (m->estimated.text.len > 0 && log_enabled(LOG_DEBUG)) {
+        char why[LEDGER_TEXT_MAX];
+        (void)snprintf(why, sizeof why, "%.*s", (int)m->estimated.text.len,
+                       m->estimated.text.ptr);
+        log_event(LOG_DEBUG, "size.unknown", "agent", agent, "why", why, NULL);
+    }
+    return 0;
+}
+
 static int on_bye(struct roster *r, struct ledger *l, struct session *s)
 {
     int err = ledger_agent_left(l, s->number);
@@ -271,12 +306,15 @@ static int on_message(struct roster *r, struct ledger *l, const struct frame *f,
         return ledger_agent_draining(l, s->number);
     case WIRE_BYE:
         return on_bye(r, l, s);
+    case WIRE_ESTIMATED:
+        return on_estimated(r, s->number, s->name, m);
     case WIRE_HELLO:
     case WIRE_WELCOME:
     case WIRE_RUN:
     case WIRE_RESULT_ACK:
     case WIRE_RENEWED:
     case WIRE_CANCEL:
+    case WIRE_ESTIMATE:
         break; /* a broker's own words: not for it */
     }
     r->counts.frames_bad++;

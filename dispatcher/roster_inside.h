@@ -17,6 +17,8 @@ enum {
     HIGH_WATER = 1000,  /* messages to one agent: above its credit in practice,
                            and full only when it stopped reading */
     BAD_LOGGED_MAX = 5, /* a peer's malformed frames that are logged */
+    SIZES_MAX = 64,     /* answers about sizes of one turn; more are dropped,
+                           their askers go on without */
 };
 
 struct session {
@@ -45,6 +47,8 @@ struct roster {
     uint64_t last_number;
     struct failed_send *failed;
     size_t failed_count, failed_room;
+    struct exchange *sizes[SIZES_MAX]; /* heard, for the front; in order */
+    size_t size_count, size_taken;
     struct roster_counts counts;
 };
 

@@ -39,6 +39,19 @@ void roster_say_bye(struct roster *r, const void *route, size_t route_len,
     (void)roster_post(r, route, route_len, &msg);
 }
 
+int roster_ask_sizes(struct roster *r, uint64_t session, uint64_t number,
+                     const char *sources)
+{
+    const struct session *s = session_by_number(r, session);
+    struct wire_msg msg = {
+        .type = WIRE_ESTIMATE,
+        .estimate = {.number = number, .sources = wire_text(sources)},
+    };
+
+    return s == NULL ? -EHOSTUNREACH
+                     : roster_post(r, s->route, s->route_len, &msg);
+}
+
 static struct wire_id wire_of(const struct run_id *id)
 {
     struct wire_id wire;

@@ -11,7 +11,7 @@
 
 #include "dispatcher/screen.h"
 
-enum { TABLE_COLUMNS_MAX = 12 };
+enum { TABLE_COLUMNS_MAX = 32 };
 
 struct table_column {
     const char *head;

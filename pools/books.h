@@ -29,6 +29,8 @@ enum {
      * the same run again in the same turn. */
     REST_MS = 1000,
     FORGET_MS = 3600000, /* an agent that is gone is shown for an hour */
+    NEWS_MS = 500,       /* how far running nodes are is written this often */
+    NEWS_MAX = 64,       /* nodes of one lease of which that may wait */
 };
 
 enum timer_kind {
@@ -37,7 +39,8 @@ enum timer_kind {
     TIMER_POOL,
     TIMER_GUARD,
     TIMER_REST,
-    TIMER_FORGET
+    TIMER_FORGET,
+    TIMER_NEWS
 };
 
 /* ---- runs ------------------------------------------------------------ */
@@ -67,6 +70,7 @@ struct live_run {
     enum wait_reason scheduled_for;
     uint16_t wanted; /* pool */
     bool fallback_forbidden;
+    bool measured; /* it has sources: what it read is remembered */
     uint32_t attempt, failures, losses;
     int64_t size_bytes, queued_unix_ms, not_before_unix_ms, started_unix_ms;
     uint64_t timeout_ms;
@@ -114,6 +118,9 @@ struct lease {
     int64_t leased_unix_ms;
     char workflow[POOL_NAME_MAX]; /* for people */
     struct decision decision;     /* as it stood when the slot was granted */
+    struct link in_behind;        /* when there is news */
+    struct node_record *news;     /* NEWS_MAX of them, or NULL: ledger_node.c */
+    size_t news_count;
 };
 
 static inline void list_push(struct list *list, struct link *link)
@@ -192,6 +199,8 @@ struct ledger {
     size_t need_room;
     struct timers timers;
     struct timer guard; /* a fallback guard opens */
+    struct timer news;  /* the leases in `behind` are due to be written */
+    struct list behind; /* leases with news of nodes */
     uint32_t scheduled; /* runs in SCHEDULED */
     struct run_id last_id;
     int64_t arrival_ms; /* of the latest run: never goes back */
@@ -303,11 +312,34 @@ int lease_lose(struct ledger *l, struct lease *lease, const char *why);
 int lease_timer(struct ledger *l, struct lease *lease);
 void lease_free(struct ledger *l, struct lease *lease);
 
-/* ---- ledger_ask.c ---------------------------------------------------- */
+/* ---- ledger_agents.c: messages of attempts --------------------------- */
 
-/* What no healthy agent of the pool announces of a need. */
+/* The session's live lease of this attempt, or NULL: late. */
+struct lease *lease_of(struct ledger *l, uint64_t session,
+                       const struct run_id *id, uint32_t attempt);
+void late(struct ledger *l, uint64_t session, const struct run_id *id,
+          uint32_t attempt, const char *what);
+/* Is this event new? Repetitions after a reconnect are not. */
+bool take_event(struct ledger *l, struct lease *lease, uint64_t event);
+
+/* ---- ledger_node.c --------------------------------------------------- */
+
+/* Writes what is known of a node now; older news of it is forgotten. */
+int node_write(struct ledger *l, struct lease *lease,
+               const struct node_record *node);
+/* Writes the news that waits with the lease. */
+int news_write(struct ledger *l, struct lease *lease);
+/* NEWS_MS have passed: all of it is written in this turn. */
+void news_due(struct ledger *l);
+/* Forgets it: the lease ends. */
+void news_free(struct ledger *l, struct lease *lease);
+
+/* ---- ledger_missing.c ------------------------------------------------ */
+
+/* Fills in what no healthy agent of the pool announces of a need; or, when each
+ * thing is announced by somebody and all of it by nobody, that. */
 void name_missing(const struct ledger *l, size_t pool, const struct need *need,
-                  uint64_t now_ms, char *to, size_t room);
+                  uint64_t now_ms, struct explanation *ret);
 
 /* ---- ledger_roster.c -------------------------------------------------- */
 

@@ -356,6 +356,7 @@ void history_list_free(struct history_item **items_p, size_t count)
 struct logging {
     const uint8_t *prefix; /* run and attempt */
     size_t bytes, bytes_max;
+    bool previews; /* those only, or all else */
     history_log *each;
     void *context;
     uint64_t last;
@@ -376,8 +377,10 @@ static bool each_log(void *context, struct store_bytes key,
     if (logging->err != 0)
         return false;
     logging->last = get_number(bytes + NUMBERED_BYTES, 8);
-    logging->each(logging->context, logging->last, log);
-    logging->bytes += log->text_bytes;
+    if ((log->stream == RUN_LOG_PREVIEW) == logging->previews) {
+        logging->each(logging->context, logging->last, log);
+        logging->bytes += log->text_bytes;
+    }
     free(log);
     return logging->bytes < logging->bytes_max;
 }
@@ -418,6 +421,21 @@ int history_logs(struct store_reader *reader, const struct run_id *id,
     store_read_end(reader);
     if (err == 0)
         *ret_last = logging.last;
+    return err;
+}
+
+int history_previews(struct store_reader *reader, const struct run_id *id,
+                     uint32_t attempt, history_log *each, void *context)
+{
+    struct logging logging = {.bytes_max = SIZE_MAX,
+                              .previews = true,
+                              .each = each,
+                              .context = context};
+
+    int err = store_read_begin(reader);
+    if (err == 0)
+        err = read_logs(reader, id, attempt, &logging);
+    store_read_end(reader);
     return err;
 }
 

@@ -52,12 +52,18 @@ void history_list_free(struct history_item **items_p, size_t count);
 
 /* Output of one attempt (0: the last) in order, events after `after_event`,
  * until about bytes_max of text were given to `each`; *ret_last is the last
- * event given (after_event when none). -ENOENT: no such run. */
+ * event looked at (after_event when none). Previews are kept among it and are
+ * no output: they are passed over. -ENOENT: no such run. */
 typedef void history_log(void *context, uint64_t event,
                          const struct log_record *log);
 int history_logs(struct store_reader *reader, const struct run_id *id,
                  uint32_t attempt, uint64_t after_event, size_t bytes_max,
                  history_log *each, void *context, uint64_t *ret_last);
+/* The previews of the nodes of one attempt (0: the last), all of them: they
+ * share the 8 MiB of its output. The text is foreign: whatever an agent sent as
+ * stream RUN_LOG_PREVIEW. -ENOENT: no such run. */
+int history_previews(struct store_reader *reader, const struct run_id *id,
+                     uint32_t attempt, history_log *each, void *context);
 
 /* How a pool's last runs went: newest ended ones that ran there, at most
  * HISTORY_SCAN_MAX looked at. */

@@ -183,6 +183,9 @@ static int timer_fires(struct ledger *l, struct timer *timer)
         return pool_due(l, container_of(timer, struct pool, timer));
     case TIMER_FORGET:
         return agent_due(l, container_of(timer, struct agent, forget));
+    case TIMER_NEWS:
+        news_due(l);
+        return 0;
     case TIMER_GUARD:
     case TIMER_REST:
         l->look = true;
@@ -283,6 +286,8 @@ static int write_dirty(struct ledger *l)
             struct run_record record = record_of(l, run);
             err = write_run(l, &run->id, &record);
         }
+        if (err == 0 && (run->dirty & DIRTY_EVENTS) != 0 && run->lease != NULL)
+            err = news_write(l, run->lease);
         if (err == 0 && (run->dirty & DIRTY_EVENTS) != 0)
             err = write_live(l, run);
         if (run->dirty == DIRTY_ENDED)
@@ -431,6 +436,7 @@ int ledger_open(struct store *store, const struct ledger_config *config,
     l->config = *config;
     l->random = seed;
     l->guard.kind = TIMER_GUARD;
+    l->news.kind = TIMER_NEWS;
     int err = index_init(&l->runs, run_matches, next_random(l));
     if (err == 0)
         err = index_init(&l->needs, need_matches, next_random(l));

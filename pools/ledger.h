@@ -318,8 +318,9 @@ struct board_agent {
     char who[LEDGER_TEXT_MAX], reason[LEDGER_TEXT_MAX];
     uint64_t seen_ms_ago;
     int64_t connected_unix_ms;
-    uint64_t done, failed;      /* since the broker started */
-    char pools[256], caps[512]; /* comma-separated, cut when longer */
+    uint64_t done, failed; /* since the broker started */
+    char pools[256];       /* comma-separated, cut when longer */
+    const char *caps; /* comma-separated, all of them; in the board's memory */
 };
 struct board {
     int64_t now_unix_ms;
@@ -338,14 +339,21 @@ int ledger_board(const struct ledger *ledger, uint64_t now_ms,
                  int64_t now_unix_ms, struct board **ret);
 
 /* Why a live run is where it is. */
-enum { EXPLAIN_AHEAD_MAX = 10000 }; /* place in line is counted up to here */
+enum {
+    EXPLAIN_AHEAD_MAX = 10000, /* place in line is counted up to here */
+    EXPLAIN_MISSING_MAX = 1024,
+};
 struct explanation {
     enum run_state state;
-    struct decision decision;    /* as of now; with a slot: as granted */
-    enum wait_reason reason;     /* WAIT_NONE: does not wait */
-    char missing[ROUTE_WHY_MAX]; /* NO_CAPABLE_AGENT: what nobody announces */
-    uint32_t ahead;              /* runs before it that want the same pool */
-    bool ahead_more;             /* at least so many */
+    struct decision decision; /* as of now; with a slot: as granted */
+    enum wait_reason reason;  /* WAIT_NONE: does not wait */
+    /* NO_CAPABLE_AGENT: what no agent of the wanted pool announces, as words
+     * with commas between them; when each is announced by some agent and all by
+     * none, all that is needed. Both are cut when longer. */
+    char missing[EXPLAIN_MISSING_MAX];
+    char missing_text[EXPLAIN_MISSING_MAX]; /* the same as a sentence */
+    uint32_t ahead;  /* runs before it that want the same pool */
+    bool ahead_more; /* at least so many */
     uint64_t waited_ms;
     int64_t begins_unix_ms;          /* SCHEDULED */
     struct board_holder holders[32]; /* who has the wanted pool's slots */
@@ -355,10 +363,21 @@ struct explanation {
 int ledger_explain(const struct ledger *ledger, const struct run_id *id,
                    uint64_t now_ms, struct explanation *ret);
 
+/* The reason alone, as lists show it; WAIT_NONE: it does not wait, or is not
+ * live. */
+enum wait_reason ledger_reason(const struct ledger *ledger,
+                               const struct run_id *id, uint64_t now_ms);
+
 /* What would happen to this request right now; nothing is kept. */
 int ledger_plan(const struct ledger *ledger, const struct origin *origin,
                 struct admission *ret_admission,
                 struct explanation *ret_explanation);
+
+/* The session of a healthy agent that announces all of it, the one with the
+ * fewest leases; 0: there is none. */
+uint64_t ledger_capable(const struct ledger *ledger,
+                        const char *const *requires, size_t count,
+                        uint64_t now_ms);
 
 /* Recounts everything from the runs and compares it with the books and the
  * store. 0, or -EUCLEAN with what is wrong in ret_why. For simulators, tests

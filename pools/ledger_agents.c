@@ -5,6 +5,7 @@
  * effect.
  */
 #include "pools/books.h"
+#include "pools/measure.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -273,9 +274,8 @@ static void heard(struct ledger *l, struct agent *agent)
     agent->seen_ms = l->now_ms;
 }
 
-/* The session's live lease of this attempt, or NULL: late. */
-static struct lease *lease_of(struct ledger *l, uint64_t session,
-                              const struct run_id *id, uint32_t attempt)
+struct lease *lease_of(struct ledger *l, uint64_t session,
+                       const struct run_id *id, uint32_t attempt)
 {
     struct agent *agent = agent_of_session(l, session);
     struct live_run *run = run_find(l, id);
@@ -289,8 +289,8 @@ static struct lease *lease_of(struct ledger *l, uint64_t session,
     return run->lease;
 }
 
-static void late(struct ledger *l, uint64_t session, const struct run_id *id,
-                 uint32_t attempt, const char *what)
+void late(struct ledger *l, uint64_t session, const struct run_id *id,
+          uint32_t attempt, const char *what)
 {
     const struct agent *agent = agent_of_session(l, session);
     struct effect *e = note(l, "message.late", NULL, NULL, what);
@@ -371,8 +371,7 @@ int ledger_unsent(struct ledger *l, uint64_t session, const struct run_id *id,
     return give_back(l, run->lease, "it could not be sent");
 }
 
-/* Is this event new? Repetitions after a reconnect are not. */
-static bool take_event(struct ledger *l, struct lease *lease, uint64_t event)
+bool take_event(struct ledger *l, struct lease *lease, uint64_t event)
 {
     if (event <= lease->events)
         return false;
@@ -381,37 +380,6 @@ static bool take_event(struct ledger *l, struct lease *lease, uint64_t event)
     lease->events = event;
     run_dirty(l, lease->run, DIRTY_EVENTS);
     return true;
-}
-
-static int write_node(struct ledger *l, const struct live_run *run,
-                      const struct node_record *node)
-{
-    struct node_record record = *node;
-    uint8_t key[NODE_KEY];
-    void *bytes;
-    size_t len;
-
-    record.attempt = run->attempt;
-    int err = node_encode(&record, &bytes, &len);
-    if (err != 0)
-        return fail(l, err);
-    key_u32(key, &run->id, node->node);
-    err = store_put(l->store, STORE_NODE, key, sizeof key, bytes, len);
-    free(bytes);
-    return fail(l, err);
-}
-
-int ledger_node(struct ledger *l, uint64_t session, const struct run_id *id,
-                uint32_t attempt, uint64_t event,
-                const struct node_record *node)
-{
-    struct lease *lease = lease_of(l, session, id, attempt);
-
-    if (lease == NULL) {
-        late(l, session, id, attempt, "node");
-        return 0;
-    }
-    return take_event(l, lease, event) ? write_node(l, lease->run, node) : 0;
 }
 
 int ledger_log(struct ledger *l, uint64_t session, const struct run_id *id,
@@ -496,6 +464,39 @@ static int end_attempt(struct ledger *l, struct live_run *run,
                       : end_stopped(l, run, error);
 }
 
+static int measure_from(struct ledger *l, const struct live_run *run,
+                        const struct origin *origin,
+                        const struct result *result)
+{
+    struct measure measure;
+
+    if (!measure_of(origin, result->nodes, result->node_count, &measure))
+        return 0;
+    measure.run = run->id;
+    measure.ended_unix_ms = l->now_unix_ms;
+    return fail(l, measure_write(l->store, origin, &measure));
+}
+
+/* Remembers what a completed run has read, for the next of its workflow. */
+static int measure_run(struct ledger *l, const struct live_run *run,
+                       const struct result *result)
+{
+    struct store_bytes value;
+    struct origin *origin;
+
+    if (!run->measured || result->outcome != ATTEMPT_COMPLETED)
+        return 0;
+    if (run->fresh != NULL)
+        return measure_from(l, run, &run->fresh->origin, result);
+    if (store_get(l->store, STORE_ORIGIN, run->id.b, sizeof run->id.b,
+                  &value) != 0 ||
+        origin_decode(value.ptr, value.len, &origin) != 0)
+        return 0; /* worth a guess, not a run */
+    int err = measure_from(l, run, origin, result);
+    free(origin);
+    return err;
+}
+
 int ledger_result(struct ledger *l, uint64_t session, const struct run_id *id,
                   uint32_t attempt, const struct result *result)
 {
@@ -518,9 +519,11 @@ int ledger_result(struct ledger *l, uint64_t session, const struct run_id *id,
     const char *error =
         result->error != NULL ? turn_text(l, "%s", result->error) : NULL;
     for (size_t i = 0; i < result->node_count && err == 0; i++)
-        err = write_node(l, run, &result->nodes[i]);
+        err = node_write(l, lease, &result->nodes[i]);
     if (run->started_unix_ms == 0) /* its acceptance was lost on the way */
         run->started_unix_ms = result->started_unix_ms;
+    if (err == 0)
+        err = measure_run(l, run, result);
     if (err == 0)
         err = lease_close(l, lease, result->outcome, result, error);
     return err != 0 ? err : end_attempt(l, run, result->outcome, error);

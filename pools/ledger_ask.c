@@ -29,6 +29,14 @@ static void fill_holder(const struct lease *lease, struct board_holder *ret)
     copy_text(ret->agent, sizeof ret->agent, lease->agent->name);
 }
 
+static enum wait_reason reason_of(const struct ledger *l,
+                                  const struct decision *decision)
+{
+    if (l->draining)
+        return WAIT_BROKER_DRAINING;
+    return decision->chosen >= 0 ? WAIT_HIGHER_PRIORITY : decision->reason;
+}
+
 /* Runs of one class wait for one reason: ask once for the class. */
 static enum wait_reason class_reason(const struct ledger *l,
                                      const struct line_class *class,
@@ -38,11 +46,9 @@ static enum wait_reason class_reason(const struct ledger *l,
         container_of(line_first(class), struct live_run, waiter);
     struct decision decision;
 
-    if (l->draining)
-        return WAIT_BROKER_DRAINING;
     decide(l, run->wanted, class->need, run->size_bytes,
            run->fallback_forbidden, run_waited_ms(l, run), now_ms, &decision);
-    return decision.chosen >= 0 ? WAIT_HIGHER_PRIORITY : decision.reason;
+    return reason_of(l, &decision);
 }
 
 static void fill_line(const struct ledger *l, const struct pool *pool,
@@ -109,8 +115,28 @@ static void join(char *to, size_t room, const char *text)
     (void)snprintf(to + used, room - used, "%s%s", used > 0 ? "," : "", text);
 }
 
+static size_t caps_bytes(const struct agent *agent)
+{
+    size_t bytes = 1;
+
+    for (size_t i = 0; i < agent->cap_count; i++)
+        bytes += strlen(agent->caps[i]) + 1;
+    return bytes;
+}
+
+/* Into caps_bytes() bytes. */
+static void join_caps(const struct agent *agent, char *to)
+{
+    *to = '\0';
+    for (size_t i = 0; i < agent->cap_count; i++) {
+        if (i > 0)
+            *to++ = ',';
+        to = stpcpy(to, agent->caps[i]);
+    }
+}
+
 static void fill_agent(const struct ledger *l, const struct agent *agent,
-                       uint64_t now_ms, struct board_agent *ret)
+                       uint64_t now_ms, struct board_agent *ret, char *texts)
 {
     copy_text(ret->name, sizeof ret->name, agent->name);
     copy_text(ret->host, sizeof ret->host, agent->host);
@@ -131,8 +157,8 @@ static void fill_agent(const struct ledger *l, const struct agent *agent,
     for (size_t p = 0; p < l->pool_count; p++)
         if ((agent->pool_mask >> p & 1) != 0)
             join(ret->pools, sizeof ret->pools, l->pools[p].config.name);
-    for (size_t i = 0; i < agent->cap_count; i++)
-        join(ret->caps, sizeof ret->caps, agent->caps[i]);
+    join_caps(agent, texts);
+    ret->caps = texts;
 }
 
 int ledger_board(const struct ledger *l, uint64_t now_ms, int64_t now_unix_ms,
@@ -143,6 +169,8 @@ int ledger_board(const struct ledger *l, uint64_t now_ms, int64_t now_unix_ms,
                    l->pool_count * sizeof(struct board_pool) +
                    l->agent_count * sizeof(struct board_agent) +
                    live * sizeof(struct board_holder);
+    for (size_t i = 0; i < l->agent_count; i++)
+        bytes += caps_bytes(l->agents[i]);
 
     struct board *board = calloc(1, bytes);
     if (board == NULL)
@@ -150,6 +178,7 @@ int ledger_board(const struct ledger *l, uint64_t now_ms, int64_t now_unix_ms,
     board->pools = (void *)(board + 1);
     board->agents = (void *)(board->pools + l->pool_count);
     struct board_holder *holders = (void *)(board->agents + l->agent_count);
+    char *texts = (void *)(holders + live);
     board->now_unix_ms = now_unix_ms;
     board->turn = store_turn(l->store);
     board->draining = l->draining;
@@ -163,38 +192,15 @@ int ledger_board(const struct ledger *l, uint64_t now_ms, int64_t now_unix_ms,
         fill_pool(l, i, now_ms, &board->pools[i], holders);
         holders += l->pools[i].leases.count;
     }
-    for (size_t i = 0; i < l->agent_count; i++)
-        fill_agent(l, l->agents[i], now_ms, &board->agents[i]);
+    for (size_t i = 0; i < l->agent_count; i++) {
+        fill_agent(l, l->agents[i], now_ms, &board->agents[i], texts);
+        texts += caps_bytes(l->agents[i]);
+    }
     *ret = board;
     return 0;
 }
 
 /* ---- explain --------------------------------------------------------- */
-
-/* What no healthy agent of the pool announces of a need; or, when each thing
- * is announced by somebody and all of it by nobody, that. */
-void name_missing(const struct ledger *l, size_t pool, const struct need *need,
-                  uint64_t now_ms, char *to, size_t room)
-{
-    to[0] = '\0';
-    for (size_t n = 0; n < need->count; n++) {
-        bool somebody = false;
-        for (size_t i = 0; i < l->agent_count && !somebody; i++)
-            somebody = (l->agents[i]->pool_mask >> pool & 1) != 0 &&
-                       agent_is_healthy(l, l->agents[i], now_ms) &&
-                       agent_announces(l->agents[i], need->names[n]);
-        if (!somebody)
-            join(to, room, need->names[n]);
-    }
-    if (to[0] != '\0')
-        return;
-    copy_text(to, room, "one agent with all of ");
-    for (size_t n = 0; n < need->count; n++) {
-        size_t used = strlen(to);
-        (void)snprintf(to + used, room - used, "%s%s", n > 0 ? "," : "",
-                       need->names[n]);
-    }
-}
 
 static void explain_holders(const struct pool *pool, struct explanation *ret)
 {
@@ -206,17 +212,22 @@ static void explain_holders(const struct pool *pool, struct explanation *ret)
                     &ret->holders[ret->holder_count++]);
 }
 
+/* How long it has waited at now_ms, which may be later than the last turn. */
+static uint64_t waited_ms_at(const struct ledger *l, const struct live_run *run,
+                             uint64_t now_ms)
+{
+    return run_waited_ms(l, run) +
+           (now_ms > l->now_ms ? now_ms - l->now_ms : 0);
+}
+
 static void explain_queued(const struct ledger *l, const struct live_run *run,
                            uint64_t now_ms, struct explanation *ret)
 {
-    ret->reason = l->draining                 ? WAIT_BROKER_DRAINING
-                  : ret->decision.chosen >= 0 ? WAIT_HIGHER_PRIORITY
-                                              : ret->decision.reason;
+    ret->reason = reason_of(l, &ret->decision);
     ret->ahead = line_ahead(&run->waiter, EXPLAIN_AHEAD_MAX);
     ret->ahead_more = ret->ahead == EXPLAIN_AHEAD_MAX;
     if (ret->reason == WAIT_NO_CAPABLE_AGENT)
-        name_missing(l, run->wanted, run->need, now_ms, ret->missing,
-                     sizeof ret->missing);
+        name_missing(l, run->wanted, run->need, now_ms, ret);
 }
 
 int ledger_explain(const struct ledger *l, const struct run_id *id,
@@ -233,8 +244,7 @@ int ledger_explain(const struct ledger *l, const struct run_id *id,
         return 0;
     }
     if (run->state == RUN_QUEUED)
-        ret->waited_ms = run_waited_ms(l, run) +
-                         (now_ms > l->now_ms ? now_ms - l->now_ms : 0);
+        ret->waited_ms = waited_ms_at(l, run, now_ms);
     decide(l, run->wanted, run->need, run->size_bytes, run->fallback_forbidden,
            ret->waited_ms, now_ms, &ret->decision);
     if (run->state == RUN_QUEUED) {
@@ -244,6 +254,40 @@ int ledger_explain(const struct ledger *l, const struct run_id *id,
         ret->begins_unix_ms = run->not_before_unix_ms;
     }
     return 0;
+}
+
+enum wait_reason ledger_reason(const struct ledger *l, const struct run_id *id,
+                               uint64_t now_ms)
+{
+    const struct live_run *run = run_find(l, id);
+    struct decision decision;
+
+    if (run == NULL)
+        return WAIT_NONE;
+    if (run->state != RUN_QUEUED)
+        return run->state == RUN_SCHEDULED ? run->scheduled_for : WAIT_NONE;
+    decide(l, run->wanted, run->need, run->size_bytes, run->fallback_forbidden,
+           waited_ms_at(l, run, now_ms), now_ms, &decision);
+    return reason_of(l, &decision);
+}
+
+uint64_t ledger_capable(const struct ledger *l, const char *const *requires,
+                        size_t count, uint64_t now_ms)
+{
+    const struct agent *best = NULL;
+
+    for (size_t i = 0; i < l->agent_count; i++) {
+        const struct agent *a = l->agents[i];
+        size_t can = 0;
+        if ((best != NULL && a->leases.count >= best->leases.count) ||
+            !agent_is_healthy(l, a, now_ms))
+            continue;
+        while (can < count && agent_announces(a, requires[can]))
+            can++;
+        if (can == count)
+            best = a;
+    }
+    return best != NULL ? best->session : 0;
 }
 
 /* ---- audit ----------------------------------------------------------- */

@@ -57,6 +57,7 @@ struct lease *lease_new(struct ledger *l, struct live_run *run, size_t pool,
 void lease_free(struct ledger *l, struct lease *lease)
 {
     timers_clear(&l->timers, &lease->timer);
+    news_free(l, lease);
     list_remove(&l->pools[lease->pool].leases, &lease->in_pool);
     list_remove(&lease->agent->leases, &lease->in_agent);
     lease->run->lease = NULL;
@@ -192,7 +193,9 @@ int lease_close(struct ledger *l, struct lease *lease,
     struct live_run *run = lease->run;
     struct attempt_record *record;
 
-    int err = read_attempt(l, run, &record);
+    int err = news_write(l, lease);
+    if (err == 0)
+        err = read_attempt(l, run, &record);
     if (err != 0)
         return err;
     record->outcome = outcome;

@@ -127,7 +127,7 @@ struct agent *agent_add(struct ledger *l, const char *name)
     return agent;
 }
 
-bool agent_announces(const struct agent *agent, const char *cap)
+static bool has_cap(const struct agent *agent, const char *cap)
 {
     size_t low = 0, high = agent->cap_count;
 
@@ -142,6 +142,15 @@ bool agent_announces(const struct agent *agent, const char *cap)
             high = mid;
     }
     return false;
+}
+
+/* "connections" stands for every connection there is. */
+bool agent_announces(const struct agent *agent, const char *cap)
+{
+    static const char one[] = "connection:";
+
+    return has_cap(agent, cap) || (strncmp(cap, one, strlen(one)) == 0 &&
+                                   has_cap(agent, "connections"));
 }
 
 /* Notes in the agent's bits whether it can do this. Without memory the bits

@@ -72,7 +72,7 @@ static int need_make(struct ledger *l, const char *text, size_t bytes,
 static int need_intern(struct ledger *l, const char *const *names, size_t count,
                        struct need **ret)
 {
-    char text[RUN_REQUIRES_MAX * 80];
+    char text[RUN_REQUIRES_MAX * RUN_REQUIRE_MAX];
     size_t bytes = 0;
 
     for (size_t i = 0; i < count; i++) {
@@ -137,6 +137,7 @@ int run_fill(struct ledger *l, struct live_run *run,
 {
     run->wanted = (uint16_t)wanted;
     run->fallback_forbidden = origin->fallback_forbidden;
+    run->measured = origin->source_count > 0;
     run->size_bytes = origin->features.size_bytes;
     run->timeout_ms = origin->timeout_ms;
     run->retry = origin->retry;

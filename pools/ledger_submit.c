@@ -185,8 +185,7 @@ int ledger_plan(const struct ledger *l, const struct origin *origin,
            &ret_explanation->decision);
     ret_explanation->reason = ret_explanation->decision.reason;
     if (ret_explanation->reason == WAIT_NO_CAPABLE_AGENT)
-        name_missing(l, pool, &need, l->now_ms, ret_explanation->missing,
-                     sizeof ret_explanation->missing);
+        name_missing(l, pool, &need, l->now_ms, ret_explanation);
     return 0;
 }
 

@@ -16,9 +16,11 @@
 /* Fields after the version that a record of version 1 always has. */
 enum {
     ORIGIN_FIELDS = 18,
+    ORIGIN_FIELDS_NOW = 19, /* with what was appended since */
     RUN_FIELDS = 15,
     ATTEMPT_FIELDS = 14,
     NODE_FIELDS = 9,
+    NODE_FIELDS_NOW = 10, /* with what was appended since */
     LOG_FIELDS = 4,
     PLAN_FIELDS = 2,
     FEATURES_FIELDS = 7,
@@ -162,9 +164,10 @@ int origin_encode(const struct origin *origin, void **ret, size_t *ret_bytes)
     struct packed_writer w;
 
     if (origin->requires_count > RUN_REQUIRES_MAX ||
-        origin->features.tag_count > RUN_TAGS_MAX)
+        origin->features.tag_count > RUN_TAGS_MAX ||
+        origin->source_count > RUN_SOURCES_MAX)
         return -EINVAL;
-    packed_writer_start(&w, ORIGIN_FIELDS, 1024);
+    packed_writer_start(&w, ORIGIN_FIELDS_NOW, 1024);
     packed_put_text(&w, origin->workflow);
     packed_put_text(&w, origin->workflow_id);
     packed_put_uint(&w, origin->shape);
@@ -183,7 +186,22 @@ int origin_encode(const struct origin *origin, void **ret, size_t *ret_bytes)
     packed_put_text(&w, origin->traceparent);
     packed_put_int(&w, origin->submitted_unix_ms);
     decision_write(&w, &origin->decision);
+    packed_put_array(&w, origin->source_count);
+    for (size_t i = 0; i < origin->source_count; i++)
+        packed_put_uint(&w, origin->sources[i]);
     return packed_writer_end(&w, ret, ret_bytes);
+}
+
+/* Absent in records of before there were any. */
+static void sources_read(struct packed_reader *r, struct origin *origin)
+{
+    if (r->left == 0)
+        return;
+    size_t outer = packed_enter(r, 0, RUN_SOURCES_MAX);
+    origin->source_count = r->left;
+    for (size_t i = 0; i < origin->source_count; i++)
+        origin->sources[i] = packed_u32(r);
+    packed_leave(r, outer);
 }
 
 struct origin_box {
@@ -221,6 +239,7 @@ int origin_decode(const void *bytes, size_t len, struct origin **ret)
     origin->traceparent = packed_text_or_null(&r);
     origin->submitted_unix_ms = packed_i64(&r);
     decision_read(&r, &origin->decision);
+    sources_read(&r, origin);
     if (packed_reader_end(&r) != 0) {
         free(box);
         return -EBADMSG;
@@ -357,7 +376,7 @@ int node_encode(const struct node_record *node, void **ret, size_t *ret_bytes)
 {
     struct packed_writer w;
 
-    packed_writer_start(&w, NODE_FIELDS, 128);
+    packed_writer_start(&w, NODE_FIELDS_NOW, 128);
     packed_put_uint(&w, node->attempt);
     packed_put_uint(&w, node->state);
     packed_put_int(&w, node->started_unix_ms);
@@ -367,6 +386,7 @@ int node_encode(const struct node_record *node, void **ret, size_t *ret_bytes)
     packed_put_uint(&w, node->rows_out);
     packed_put_uint(&w, node->bytes_out);
     packed_put_text(&w, node->error);
+    packed_put_uint(&w, node->rows_rejected);
     return packed_writer_end(&w, ret, ret_bytes);
 }
 
@@ -390,6 +410,7 @@ int node_decode(const void *bytes, size_t len, struct node_record **ret)
     node->rows_out = packed_uint(&r, UINT64_MAX);
     node->bytes_out = packed_uint(&r, UINT64_MAX);
     node->error = packed_text_or_null(&r);
+    node->rows_rejected = packed_uint(&r, UINT64_MAX);
     if (packed_reader_end(&r) != 0) {
         free(node);
         return -EBADMSG;
@@ -422,7 +443,7 @@ int log_decode(const void *bytes, size_t len, struct log_record **ret)
         return -ENOMEM;
 
     log->node = packed_u32(&r);
-    log->stream = (uint8_t)packed_uint(&r, 2);
+    log->stream = (uint8_t)packed_uint(&r, RUN_LOG_STREAMS - 1);
     log->at_unix_ms = packed_i64(&r);
     struct span text = packed_bytes(&r);
     if (packed_reader_end(&r) != 0) {

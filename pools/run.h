@@ -19,7 +19,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { RUN_ID_TEXT = 37, RUN_REQUIRES_MAX = 64, RUN_TAGS_MAX = 64 };
+enum {
+    RUN_ID_TEXT = 37,
+    RUN_REQUIRES_MAX = 64,
+    RUN_REQUIRE_MAX = 129, /* bytes with NUL */
+    RUN_TAGS_MAX = 64,
+    RUN_SOURCES_MAX = 64
+};
 
 /* UUIDv7 (RFC 9562): ids sort by time of submission. */
 struct run_id {
@@ -78,15 +84,21 @@ struct origin {
     const char *rule, *rule_why; /* classification */
     const char *wanted_pool;
     bool fallback_forbidden;
-    const char *requires[RUN_REQUIRES_MAX]; /* sorted */
+    const char *requires[RUN_REQUIRES_MAX]; /* sorted; each under
+                                               RUN_REQUIRE_MAX */
     size_t requires_count;
     enum run_priority priority;
     uint64_t timeout_ms; /* 0: none */
     struct retry_rule retry;
-    int64_t start_at_unix_ms;  /* 0: now */
-    const char *who;           /* the authenticated caller, or "anonymous" */
-    const char *traceparent;   /* W3C, or NULL */
-    const struct once *once;   /* or NULL; not part of the record */
+    int64_t start_at_unix_ms; /* 0: now */
+    const char *who;          /* the authenticated caller, or "anonymous" */
+    const char *traceparent;  /* W3C, or NULL */
+    const struct once *once;  /* or NULL; not part of the record */
+    /* Nodes that read from outside, as indices in the plan: what they give out
+     * is the size that is measured. None: it is not (also when there would be
+     * more than RUN_SOURCES_MAX). */
+    uint32_t sources[RUN_SOURCES_MAX];
+    size_t source_count;
     int64_t submitted_unix_ms; /* * */
     struct decision decision;  /* * */
 };
@@ -146,19 +158,31 @@ enum run_node_state { /* as on the wire; stored: append only */
 };
 const char *run_node_state_name(enum run_node_state state); /* "waiting" */
 
+#define RUN_COUNT_UNKNOWN UINT64_MAX /* as on the wire */
+
 struct node_record {
     uint32_t node; /* index in the plan; in the key, not the value */
     uint32_t attempt;
     enum run_node_state state;
     int64_t started_unix_ms, ended_unix_ms;
     int32_t exit_code; /* -1: not applicable */
-    uint64_t rows_in, rows_out, bytes_out;
+    /* RUN_COUNT_UNKNOWN: nobody knows. While it runs: so far. */
+    uint64_t rows_in, rows_out, bytes_out, rows_rejected;
     const char *error; /* or NULL */
+};
+
+enum { /* as on the wire; stored: append only */
+       RUN_LOG_AGENT,
+       RUN_LOG_STDOUT,
+       RUN_LOG_STDERR,
+       RUN_LOG_PREVIEW, /* a node's first rows as JSON lines, the names of the
+                           columns first; kept with the output, shown apart */
+       RUN_LOG_STREAMS
 };
 
 struct log_record {
     uint32_t node;
-    uint8_t stream; /* 1 stdout, 2 stderr, 0 the agent's own words */
+    uint8_t stream; /* RUN_LOG_... */
     int64_t at_unix_ms;
     const char *text; /* bytes, not NUL-terminated */
     size_t text_bytes;
@@ -166,7 +190,8 @@ struct log_record {
 
 /* Records <-> bytes: msgpack arrays that begin with a version (STORE.md).
  * encode: *ret is malloc'ed. -ENOMEM. -EMSGSIZE: over 16 MiB. origin_encode
- * also -EINVAL: more than RUN_TAGS_MAX tags or RUN_REQUIRES_MAX requirements.
+ * also -EINVAL: more than RUN_TAGS_MAX tags, RUN_REQUIRES_MAX requirements or
+ * RUN_SOURCES_MAX sources.
  * decode: as the head comment says. */
 int origin_encode(const struct origin *origin, void **ret, size_t *ret_bytes);
 int origin_decode(const void *bytes, size_t len, struct origin **ret);

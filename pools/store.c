@@ -28,7 +28,7 @@ static const char *const table_names[STORE_TABLES] = {
     [STORE_ATTEMPT] = "attempt", [STORE_NODE] = "node",
     [STORE_LOG] = "log",         [STORE_LIVE] = "live",
     [STORE_POOL] = "pool",       [STORE_AGENT] = "agent",
-    [STORE_REQUEST] = "request",
+    [STORE_REQUEST] = "request", [STORE_MEASURE] = "measure",
 };
 
 enum { COUNT_FREE_ABOVE_PERMILLE = 900 };

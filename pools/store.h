@@ -42,6 +42,7 @@ enum store_table {
     STORE_POOL,    /* name -> state and overrides */
     STORE_AGENT,   /* name -> state set by an operator */
     STORE_REQUEST, /* idempotency key -> run id, hash of the request */
+    STORE_MEASURE, /* place of a workflow -> what its last run read */
     STORE_TABLES
 };
 

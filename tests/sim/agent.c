@@ -417,6 +417,14 @@ static void beat(struct world *w, struct fake *a)
     for (size_t i = 0; i < a->held_count; i++) /* again until acknowledged */
         if (a->held[i].phase == HELD_ENDED)
             send_result(w, a, &a->held[i]);
+    for (size_t i = 0; i < a->held_count; i++) { /* how far it is */
+        struct holding *h = &a->held[i];
+        for (uint64_t n = rnd_below(w, 4); h->phase == HELD_EXECUTING && n > 0;
+             n--) {
+            h->events++;
+            send_about(w, a, MSG_NODE, h);
+        }
+    }
 }
 
 static void exec_end(struct world *w, struct fake *a, struct holding *h)
@@ -426,7 +434,7 @@ static void exec_end(struct world *w, struct fake *a, struct holding *h)
     if (h->cancelled && chance(w, 900))
         h->outcome = ATTEMPT_CANCELLED;
     execution_ends(w, a, h, h->outcome);
-    h->events = 2;
+    h->events++;
     if (can_talk(a) && a->welcomed)
         send_about(w, a, MSG_LOG, h);
     send_result(w, a, h);

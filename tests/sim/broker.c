@@ -248,7 +248,8 @@ static void hear_session(struct world *w, uint64_t session)
 
 static int apply_of_attempt(struct world *w, const struct msg *msg)
 {
-    struct node_record node = {.state = RUN_NODE_RUNNING, .exit_code = -1};
+    struct node_record node = {
+        .state = RUN_NODE_RUNNING, .exit_code = -1, .rows_out = msg->event};
     struct log_record log = {.stream = 1, .text = "hello\n", .text_bytes = 6};
     struct result result = {
         .outcome = msg->outcome,

@@ -142,6 +142,9 @@ static inline void look(struct world *w, struct exchange *x)
     }
     if (x->ask == ASK_EXPLAIN)
         x->explanation = explain(w, &x->run, &x->status);
+    for (size_t i = 0; i < x->reason_count; i++)
+        x->reasons[i].reason =
+            ledger_reason(w->ledger, &x->reasons[i].run, clock_ms());
     w->boards += x->ask == ASK_BOARD;
     if (x->status == 0 && (x->ask == ASK_BOARD || x->ask == ASK_POOL_VERB ||
                            x->ask == ASK_POOL_SET || x->ask == ASK_AGENT_VERB))
@@ -237,17 +240,17 @@ static inline void await(struct world *w, const size_t *counter, size_t least)
 
 /* ---- agents made by hand --------------------------------------------- */
 
-static inline void agent_arrives(struct world *w, const char *pool,
-                                 uint32_t slots)
+static inline void agent_arrives_with(struct world *w, const char *pool,
+                                      uint32_t slots, const char *const *caps,
+                                      size_t cap_count)
 {
-    static const char *const caps[] = {"kind:command"};
     const struct agent_hello hello = {.name = "hand-made",
                                       .boot = {1},
                                       .slots = slots,
                                       .pools = &pool,
                                       .pool_count = 1,
                                       .caps = caps,
-                                      .cap_count = 1,
+                                      .cap_count = cap_count,
                                       .host = "here",
                                       .software = "test",
                                       .pid = 1};
@@ -263,6 +266,14 @@ static inline void agent_arrives(struct world *w, const char *pool,
     pthread_mutex_unlock(&w->lock);
 }
 
+static inline void agent_arrives(struct world *w, const char *pool,
+                                 uint32_t slots)
+{
+    static const char *const caps[] = {"kind:command"};
+
+    agent_arrives_with(w, pool, slots, caps, 1);
+}
+
 static inline void agent_starts(struct world *w, size_t i)
 {
     pthread_mutex_lock(&w->lock);
@@ -275,11 +286,24 @@ static inline void agent_starts(struct world *w, size_t i)
     pthread_mutex_unlock(&w->lock);
 }
 
-static inline void agent_writes(struct world *w, size_t i, uint64_t event,
-                                uint32_t node, const char *text)
+static inline void agent_says(struct world *w, size_t i, uint64_t event,
+                              struct node_record node)
+{
+    pthread_mutex_lock(&w->lock);
+    begin(w);
+    assert_int_equal(ledger_node(w->ledger, SESSION, &w->pushes[i].run,
+                                 w->pushes[i].attempt, event, &node),
+                     0);
+    commit(w);
+    pthread_mutex_unlock(&w->lock);
+}
+
+static inline void agent_streams(struct world *w, size_t i, uint64_t event,
+                                 uint32_t node, uint8_t stream,
+                                 const char *text)
 {
     struct log_record log = {.node = node,
-                             .stream = 1,
+                             .stream = stream,
                              .at_unix_ms = api_now_unix_ms(),
                              .text = text,
                              .text_bytes = strlen(text)};
@@ -291,6 +315,12 @@ static inline void agent_writes(struct world *w, size_t i, uint64_t event,
                      0);
     commit(w);
     pthread_mutex_unlock(&w->lock);
+}
+
+static inline void agent_writes(struct world *w, size_t i, uint64_t event,
+                                uint32_t node, const char *text)
+{
+    agent_streams(w, i, event, node, RUN_LOG_STDOUT, text);
 }
 
 static inline void agent_ends(struct world *w, size_t i,

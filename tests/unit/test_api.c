@@ -255,6 +255,178 @@ static void output_comes_as_text_and_as_json(void **state)
     assert_status(w, "GET", path_of(id, "/logs?after=2"), NULL, 200);
 }
 
+/* ---- rows --------------------------------------------------------------- */
+
+#define ROWS_DOC                                                               \
+    "{\"name\":\"rows\",\"nodes\":[{\"id\":\"x\",\"kind\":\"extract\","        \
+    "\"connection\":\"hr\",\"table\":\"t\"},{\"id\":\"c\",\"kind\":"           \
+    "\"command\","                                                             \
+    "\"argv\":[\"true\"]}],\"edges\":[{\"source\":\"x\",\"target\":\"c\"}]}"
+
+/* A run of ROWS_DOC, started. */
+static void start_rows(struct world *w, const char *request,
+                       char id[RUN_ID_TEXT])
+{
+    static const char *const caps[] = {"connections", "kind:command",
+                                       "kind:extract"};
+
+    agent_arrives_with(w, "default", 1, caps, 3);
+    submit_to(w, request, id);
+    await(w, &w->push_count, 1);
+    agent_starts(w, 0);
+}
+
+static void a_running_node_shows_how_far_it_is(void **state)
+{
+    struct world *w = *state;
+    struct node_record node = {.state = RUN_NODE_RUNNING,
+                               .started_unix_ms = api_now_unix_ms() - 1500,
+                               .exit_code = -1,
+                               .rows_in = 1000,
+                               .rows_out = 990,
+                               .bytes_out = RUN_COUNT_UNKNOWN,
+                               .rows_rejected = 10};
+    char id[RUN_ID_TEXT];
+    struct got got;
+
+    start_rows(w, "{\"workflow\":" ROWS_DOC "}", id);
+    agent_says(w, 0, 1, node);
+    node.node = 1;
+    node.rows_in = node.rows_out = node.rows_rejected = 0;
+    node.bytes_out = 5;
+    node.started_unix_ms = node.ended_unix_ms = 1000;
+    node.state = RUN_NODE_COMPLETED;
+    agent_says(w, 0, 2, node);
+    got = get(w, path_of(id, ""));
+    assert_int_equal(json_integer_value(got_at(&got, "nodes.0.rows_in")), 1000);
+    assert_int_equal(json_integer_value(got_at(&got, "nodes.0.rows_out")), 990);
+    assert_int_equal(json_integer_value(got_at(&got, "nodes.0.rows_rejected")),
+                     10);
+    assert_true(json_is_null(got_at(&got, "nodes.0.bytes_out")));
+    assert_true(json_real_value(got_at(&got, "nodes.0.elapsed_s")) >= 1.5);
+    assert_true(json_is_null(got_at(&got, "nodes.0.duration_s")));
+    assert_true(json_is_null(got_at(&got, "nodes.1.rows_in")));
+    assert_true(json_is_null(got_at(&got, "nodes.1.rows_rejected")));
+    assert_int_equal(json_integer_value(got_at(&got, "nodes.1.bytes_out")), 5);
+    assert_true(json_is_real(got_at(&got, "nodes.1.elapsed_s")));
+    got_clear(&got);
+}
+
+static void previews_are_shown_apart_from_the_output(void **state)
+{
+    struct world *w = *state;
+    struct node_record node = {.state = RUN_NODE_COMPLETED,
+                               .started_unix_ms = 1,
+                               .ended_unix_ms = 2,
+                               .exit_code = -1,
+                               .rows_out = 9};
+    char id[RUN_ID_TEXT];
+    struct got got;
+
+    start_rows(w, "{\"workflow\":" ROWS_DOC ",\"preview_rows\":3}", id);
+    agent_writes(w, 0, 1, 0, "words\n");
+    agent_streams(w, 0, 2, 0, RUN_LOG_PREVIEW,
+                  "[\"id\",\"name\"]\n[1.50,\"\xc3\xa9\"]\n[null,\"b\"]\n");
+    agent_says(w, 0, 3, node);
+    got = get(w, path_of(id, "/logs"));
+    assert_string_equal(got.body, "x | words\n");
+    assert_string_equal(got_header(&got, "X-Next-After"), "2");
+    got_clear(&got);
+    got = get(w, path_of(id, "/preview"));
+    assert_string_equal(
+        got.body, "{\"nodes\":[{\"id\":\"x\",\"columns\":[\"id\",\"name\"],"
+                  "\"rows\":[[1.50,\"\xc3\xa9\"],[null,\"b\"]],\"cut\":true,"
+                  "\"rows_out\":9}]}\n");
+    got_clear(&got);
+    got = get(w, path_of(id, "/preview?node=c"));
+    assert_string_equal(got.body, "{\"nodes\":[]}\n");
+    got_clear(&got);
+    assert_status(w, "GET", path_of(id, "/preview?node=nope"), NULL, 400);
+    assert_status(w, "GET",
+                  "/api/v1/runs/01935b2e-0000-7000-8000-000000000000/preview",
+                  NULL, 404);
+}
+
+static void what_is_no_preview_breaks_no_answer(void **state)
+{
+    static const char *const bad[] = {
+        "",     "\n",         "{}\n[1]",      "[\"a\"]]\n",
+        "\xff", "[\"\xff\"]", "[1e999]\n[1]", "nonsense\n"};
+    struct world *w = *state;
+    char id[RUN_ID_TEXT];
+    struct got got;
+    uint64_t event = 0;
+
+    start_rows(w, "{\"workflow\":" ROWS_DOC "}", id);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        agent_streams(w, 0, ++event, 0, RUN_LOG_PREVIEW, bad[i]);
+    agent_streams(w, 0, ++event, 9999, RUN_LOG_PREVIEW, "[\"a\"]\n[1]\n");
+    got = get(w, path_of(id, "/preview"));
+    assert_string_equal(got.body, "{\"nodes\":[]}\n");
+    got_clear(&got);
+    /* Cut off in the middle of a line: the whole ones are shown. A number
+     * beyond what readers take is rounded. */
+    agent_streams(w, 0, ++event, 0, RUN_LOG_PREVIEW,
+                  "[\"a\"]\n[36893488147419103232]\n[2]\n[3");
+    agent_streams(w, 0, ++event, 0, RUN_LOG_PREVIEW, "[\"again\"]\n");
+    got = get(w, path_of(id, "/preview?node=x"));
+    assert_int_equal(json_array_size(got_at(&got, "nodes")), 1);
+    assert_true(json_real_value(got_at(&got, "nodes.0.rows.0.0")) > 3.6e19);
+    assert_int_equal(json_array_size(got_at(&got, "nodes.0.rows")), 2);
+    assert_true(json_is_true(got_at(&got, "nodes.0.cut")));
+    assert_true(json_is_null(got_at(&got, "nodes.0.rows_out")));
+    got_clear(&got);
+}
+
+static void what_is_missing_is_said_in_words_before_and_after(void **state)
+{
+    static const char *const caps[] = {"kind:command", "kind:extract"};
+    static const char want[] =
+        "In pool default no agent has the connection \"hr\".";
+    struct world *w = *state;
+    char id[RUN_ID_TEXT];
+    struct got got;
+
+    agent_arrives_with(w, "default", 1, caps, 2);
+    got = post(w, "/api/v1/workflows/plan", "{\"workflow\":" ROWS_DOC "}");
+    assert_string_equal(got_text(&got, "reason"), "NO_CAPABLE_AGENT");
+    assert_string_equal(got_text(&got, "missing"), "connection:hr");
+    assert_string_equal(got_text(&got, "reason_text"), want);
+    assert_non_null(strstr(got_text(&got, "message"), want));
+    got_clear(&got);
+    submit_to(w, "{\"workflow\":" ROWS_DOC "}", id);
+    got = get(w, path_of(id, ""));
+    assert_string_equal(got_text(&got, "missing"), "connection:hr");
+    assert_string_equal(got_text(&got, "reason_text"), want);
+    got_clear(&got);
+    got = get(w, path_of(id, "/explain"));
+    assert_string_equal(got_text(&got, "reason_text"), want);
+    assert_non_null(strstr(got.body, "no agent has the connection \\\"hr\\\""));
+    got_clear(&got);
+}
+
+static void a_list_says_why_each_run_waits(void **state)
+{
+    struct world *w = *state;
+    char id[RUN_ID_TEXT];
+    struct got got;
+
+    agent_arrives(w, "default", 1);
+    submit_to(w, REQUEST, id);
+    await(w, &w->push_count, 1);
+    submit(w, REQUEST);
+    submit(w, "{\"workflow\":" DOC ",\"start_at\":\"2099-01-01T00:00:00Z\"}");
+    submit(w, "{\"workflow\":" DOC ",\"preferred_pool\":\"etl\","
+              "\"allow_fallback\":false}");
+    got = get(w, "/api/v1/runs");
+    assert_string_equal(got_text(&got, "items.0.reason"), "NO_AGENT");
+    assert_string_equal(got_text(&got, "items.0.verdict"), "ask an operator");
+    assert_string_equal(got_text(&got, "items.1.reason"), "BEGIN_TIME");
+    assert_string_equal(got_text(&got, "items.2.reason"), "AGENTS_BUSY");
+    assert_true(json_is_null(got_at(&got, "items.3.reason")));
+    got_clear(&got);
+}
+
 static void cancelling_says_what_it_did(void **state)
 {
     struct world *w = *state;
@@ -705,6 +877,11 @@ int main(void)
         IN_A_WORLD(a_waiting_run_is_explained),
         IN_A_WORLD(an_ended_run_tells_its_whole_story),
         IN_A_WORLD(output_comes_as_text_and_as_json),
+        IN_A_WORLD(a_running_node_shows_how_far_it_is),
+        IN_A_WORLD(previews_are_shown_apart_from_the_output),
+        IN_A_WORLD(what_is_no_preview_breaks_no_answer),
+        IN_A_WORLD(what_is_missing_is_said_in_words_before_and_after),
+        IN_A_WORLD(a_list_says_why_each_run_waits),
         IN_A_WORLD(cancelling_says_what_it_did),
         IN_A_WORLD(a_pause_says_who_why_and_until_when),
         IN_A_WORLD(a_pool_is_changed_and_reset),

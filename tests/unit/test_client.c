@@ -324,6 +324,37 @@ static void durations_and_sizes_are_short(void **state)
     }
 }
 
+static void counts_are_grouped_or_shortened(void **state)
+{
+    static const struct {
+        double count;
+        const char *whole, *shortened;
+    } counts[] = {{0, "0", "0"},
+                  {-1, "0", "0"},
+                  {999, "999", "999"},
+                  {1000, "1,000", "1,000"},
+                  {9999, "9,999", "9,999"},
+                  {10000, "10,000", "10.0k"},
+                  {12345, "12,345", "12.3k"},
+                  {99949, "99,949", "99.9k"},
+                  {99950, "99,950", "100k"},
+                  {999499, "999,499", "999k"},
+                  {999500, "999,500", "1.00M"},
+                  {1234567, "1,234,567", "1.23M"},
+                  {123456789012, "123,456,789,012", "123G"},
+                  {9e18, "9,000,000,000,000,000,000", "9.00E"}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        char *whole = plain_count(counts[i].count);
+        char *shortened = plain_short(counts[i].count);
+        assert_string_equal(whole, counts[i].whole);
+        assert_string_equal(shortened, counts[i].shortened);
+        free(shortened);
+        free(whole);
+    }
+}
+
 /* ---- tables ------------------------------------------------------------ */
 
 static const struct table_column three[] = {
@@ -648,6 +679,210 @@ static void the_story_of_a_waiting_run_says_what_to_do(void **state)
     json_decref(story);
 }
 
+/* ---- rows -------------------------------------------------------------- */
+
+/* What a run may show of its nodes: one of each sort. */
+static const char some_nodes[] =
+    "[{\"id\":\"customers\",\"kind\":\"extract\",\"state\":\"completed\","
+    "\"duration_s\":12.3,\"rows_in\":1234567,\"rows_out\":1234567,"
+    "\"rows_rejected\":0,\"bytes_out\":123456789},"
+    "{\"id\":\"adults\",\"kind\":\"filter\",\"state\":\"running\","
+    "\"elapsed_s\":659,\"rows_in\":1034567,\"rows_out\":9234,"
+    "\"rows_rejected\":99949,\"bytes_out\":1234567},"
+    "{\"id\":\"pushed\",\"kind\":\"aggregate\",\"state\":\"completed\","
+    "\"duration_s\":1,\"rows_in\":null,\"rows_out\":null,"
+    "\"rows_rejected\":0,\"bytes_out\":null},"
+    "{\"id\":\"ping\",\"kind\":\"command\",\"state\":\"completed\","
+    "\"duration_s\":0.1,\"exit_code\":0,\"rows_in\":null,\"rows_out\":null,"
+    "\"rows_rejected\":null,\"bytes_out\":512},"
+    "{\"id\":\"warehouse\",\"kind\":\"load\",\"state\":\"failed\","
+    "\"duration_s\":3,\"rows_in\":120,\"rows_out\":0,\"rows_rejected\":0,"
+    "\"bytes_out\":0,\"error\":\"the table has no column \\\"adult\\\"; it "
+    "has id, name and country, and nothing else whatsoever\"},"
+    "{\"id\":\"a-name-that-is-longer-than-any-ought-to-be\",\"kind\":\"load\","
+    "\"state\":\"waiting\"}]";
+
+/* malloc'ed; one of the two ways nodes are shown. */
+static char *nodes_on(int columns, bool table)
+{
+    json_t *nodes = json_loads(some_nodes, 0, NULL);
+    struct paper paper = paper_of(columns);
+
+    assert_non_null(nodes);
+    paper.screen.utf8 = true;
+    struct ctl_columns widths = ctl_node_columns(&paper.screen, nodes);
+    paper_open(&paper);
+    for (size_t i = 0; !table && i < json_array_size(nodes); i++)
+        ctl_draw_node(&paper.screen, json_array_get(nodes, i), widths);
+    if (table)
+        ctl_show_nodes(&paper.screen, nodes);
+    (void)paper_read(&paper);
+    json_decref(nodes);
+    return paper.text;
+}
+
+/* The line that begins with this node; malloc'ed. */
+static char *line_of(const char *text, const char *node)
+{
+    const char *at = strstr(text, node);
+
+    assert_non_null(at);
+    return strndup(at, strcspn(at, "\n"));
+}
+
+static void expect_line(const char *text, const char *node, const char *want)
+{
+    char *line = line_of(text, node);
+
+    assert_string_equal(line, want);
+    free(line);
+}
+
+static void a_node_shows_how_far_its_rows_are(void **state)
+{
+    char *text = nodes_on(120, false);
+
+    (void)state;
+    expect_line(text, "adults",
+                "adults                       running   10 min 59 s"
+                "   1.03M \xe2\x86\x92  9,234 rows  99.9k rejected    1.2 MiB");
+    expect_line(text, "customers",
+                "customers                    completed        12 s"
+                "   1.23M \xe2\x86\x92  1.23M rows  117.7 MiB");
+    expect_line(text, "pushed",
+                "pushed                       completed       1.0 s"
+                "       - \xe2\x86\x92      - rows");
+    expect_line(text, "ping",
+                "ping                         completed      100 ms");
+    free(text);
+}
+
+static void rows_rejected_are_seen_on_80_columns(void **state)
+{
+    char *text = nodes_on(80, false);
+
+    (void)state;
+    assert_true(longest_line(text) <= 80);
+    assert_non_null(strstr(text, "99.9k rejected"));
+    assert_non_null(strstr(text, "the table has no column"));
+    free(text);
+    text = nodes_on(80, true);
+    assert_true(longest_line(text) <= 80);
+    assert_non_null(strstr(text, "99.9k"));
+    assert_non_null(strstr(text, "  warehouse: the table has no column"));
+    free(text);
+}
+
+static void the_live_picture_fits_every_terminal(void **state)
+{
+    (void)state;
+    for (int columns = 50; columns < 200; columns += 5) {
+        char *text = nodes_on(columns, false);
+        assert_true(longest_line(text) <= (size_t)columns);
+        free(text);
+    }
+}
+
+static void a_wide_table_has_whole_numbers(void **state)
+{
+    char *text = nodes_on(INT_MAX, true);
+
+    (void)state;
+    assert_non_null(strstr(text, "1,234,567"));
+    assert_non_null(strstr(text, "REJECTED"));
+    char *line = line_of(text, "ping");
+    assert_non_null(strstr(line, "100 ms"));
+    assert_null(strstr(line, "512"));
+    free(line);
+    free(text);
+}
+
+static void runs_without_rows_show_no_columns_for_them(void **state)
+{
+    json_t *nodes = json_loads("[{\"id\":\"a\",\"kind\":\"command\",\"state\":"
+                               "\"completed\",\"rows_in\":null,\"rows_out\":"
+                               "null,\"rows_rejected\":null,\"bytes_out\":9,"
+                               "\"exit_code\":0,\"duration_s\":1}]",
+                               0, NULL);
+    struct paper paper = paper_of(80);
+
+    (void)state;
+    paper.screen.utf8 = false;
+    paper_open(&paper);
+    ctl_show_nodes(&paper.screen, nodes);
+    assert_string_equal(paper_read(&paper),
+                        "      NODE  KIND     STATE       TOOK  EXIT\n"
+                        "  ok  a     command  completed  1.0 s     0\n");
+    free(paper.text);
+    json_decref(nodes);
+}
+
+static char *previews_on(int columns, const char *answer)
+{
+    json_t *body = json_loads(answer, 0, NULL);
+    struct paper paper = paper_of(columns);
+
+    assert_non_null(body);
+    paper_open(&paper);
+    ctl_show_previews(&paper.screen, body);
+    (void)paper_read(&paper);
+    json_decref(body);
+    return paper.text;
+}
+
+static void a_preview_is_a_table_a_node(void **state)
+{
+    char *text = previews_on(
+        INT_MAX, "{\"nodes\":[{\"id\":\"x\",\"columns\":[\"id\",\"name\"],"
+                 "\"rows\":[[1,\"Anna\"],[12,null],[3]],\"cut\":true,"
+                 "\"rows_out\":1234},{\"id\":\"y\",\"columns\":[\"a\"],"
+                 "\"rows\":[[\"\"]],\"cut\":false,\"rows_out\":null}]}");
+
+    (void)state;
+    assert_string_equal(text, "x  3 of 1,234 rows  cut: more would not fit\n"
+                              "  id  name\n"
+                              "   1  Anna\n"
+                              "  12  null\n"
+                              "   3  null\n"
+                              "y  1 row\n"
+                              "  a\n"
+                              "  \"\"\n");
+    free(text);
+}
+
+static void columns_that_do_not_fit_are_named(void **state)
+{
+    static const char answer[] =
+        "{\"nodes\":[{\"id\":\"x\",\"columns\":[\"first\",\"second\",\"third\"]"
+        ","
+        "\"rows\":[[\"aaaaaaaaaaaaaaaaaaaa\",\"bbbbbbbbbbbbbbbbbbbb\",\"\\u001b"
+        "c\"]],\"cut\":false,\"rows_out\":1}]}";
+
+    (void)state;
+    char *text = previews_on(40, answer);
+    assert_true(longest_line(text) <= 40);
+    assert_non_null(strstr(text, "and 2 more columns: second, third\n"));
+    free(text);
+    text = previews_on(100, answer);
+    assert_non_null(strstr(text, "third"));
+    assert_null(strstr(text, "more column"));
+    assert_null(strchr(text, '\033'));
+    free(text);
+}
+
+static void answers_that_are_no_previews_are_shown_as_nothing(void **state)
+{
+    static const char odd[] =
+        "{\"nodes\":[7,{},{\"columns\":{},\"rows\":[7]},{\"columns\":[[]],"
+        "\"rows\":[{}]}]}";
+    static const char *const answers[] = {"{}", "{\"nodes\":7}",
+                                          "{\"nodes\":[]}", odd};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++)
+        free(previews_on(80, answers[i]));
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -666,6 +901,7 @@ int main(void)
         cmocka_unit_test(text_is_cut_at_a_character),
         cmocka_unit_test(text_wraps_at_spaces_and_breaks_long_words),
         cmocka_unit_test(durations_and_sizes_are_short),
+        cmocka_unit_test(counts_are_grouped_or_shortened),
         cmocka_unit_test(a_table_lines_up_by_columns_not_bytes),
         cmocka_unit_test(a_column_with_nothing_in_it_is_left_out),
         cmocka_unit_test(a_table_fits_the_terminal),
@@ -677,6 +913,14 @@ int main(void)
         cmocka_unit_test(json_is_printed_letter_by_letter),
         cmocka_unit_test(the_whole_is_judged_by_its_worst_part),
         cmocka_unit_test(the_story_of_a_waiting_run_says_what_to_do),
+        cmocka_unit_test(a_node_shows_how_far_its_rows_are),
+        cmocka_unit_test(rows_rejected_are_seen_on_80_columns),
+        cmocka_unit_test(the_live_picture_fits_every_terminal),
+        cmocka_unit_test(a_wide_table_has_whole_numbers),
+        cmocka_unit_test(runs_without_rows_show_no_columns_for_them),
+        cmocka_unit_test(a_preview_is_a_table_a_node),
+        cmocka_unit_test(columns_that_do_not_fit_are_named),
+        cmocka_unit_test(answers_that_are_no_previews_are_shown_as_nothing),
     };
 
     (void)unsetenv("DISPATCH_URL");

@@ -140,6 +140,7 @@ static void same_config(const struct config *a, const struct config *b)
     assert_int_equal(a->body_max, b->body_max);
     assert_int_equal(a->http_connections_max, b->http_connections_max);
     assert_int_equal(a->drain_ms, b->drain_ms);
+    assert_int_equal(a->size_estimate_ms, b->size_estimate_ms);
     assert_int_equal(a->store_max, b->store_max);
     assert_int_equal(a->workflow.nodes_max, b->workflow.nodes_max);
     assert_int_equal(a->workflow.edges_max, b->workflow.edges_max);
@@ -230,6 +231,7 @@ static void every_key_takes_its_value(void **state)
                             "limits: {body: 2MiB, connections: 9, nodes: 7,"
                             " edges: 8, store: 33000001}\n"
                             "drain: 2m\n"
+                            "size_estimate: 250ms\n"
                             "lease: {length: 4s, accept: 1s, margin: 500ms,"
                             " cancel_grace: 0}\n"
                             "priority_ageing: 1h\n");
@@ -244,6 +246,7 @@ static void every_key_takes_its_value(void **state)
     assert_int_equal(c->workflow.edges_max, 8);
     assert_int_equal(c->store_max, 32997376); /* whole pages */
     assert_int_equal(c->drain_ms, 120000);
+    assert_int_equal(c->size_estimate_ms, 250);
     assert_int_equal(c->ledger.lease_ms, 4000);
     assert_int_equal(c->ledger.accept_ms, 1000);
     assert_int_equal(c->ledger.margin_ms, 500);
@@ -306,7 +309,7 @@ static void an_unknown_key_is_named_with_what_was_meant(void **state)
            ":2: unknown key logs_level in the file; did you mean log_level?\n"
            ":3: unknown key xyzzy in the file; remove it or use one of http, "
            "agents, state, auth, log_level, limits, drain, lease, "
-           "priority_ageing, pools, rules\n"
+           "priority_ageing, size_estimate, pools, rules\n"
            ":5: unknown key lenght in lease; did you mean length?\n");
 }
 

@@ -120,17 +120,23 @@ static void put_node(struct fixture *f, unsigned n, const char *key)
     put(f, STORE_NODE, &id, key, 4, bytes, len);
 }
 
-static void put_log(struct fixture *f, unsigned n, const char *key,
-                    const char *text)
+static void put_stream(struct fixture *f, unsigned n, const char *key,
+                       uint8_t stream, const char *text)
 {
     struct run_id id = id_of(n);
     struct log_record log = {
-        .stream = 1, .text = text, .text_bytes = strlen(text)};
+        .stream = stream, .text = text, .text_bytes = strlen(text)};
     void *bytes;
     size_t len;
 
     assert_int_equal(log_encode(&log, &bytes, &len), 0);
     put(f, STORE_LOG, &id, key, 12, bytes, len);
+}
+
+static void put_log(struct fixture *f, unsigned n, const char *key,
+                    const char *text)
+{
+    put_stream(f, n, key, RUN_LOG_STDOUT, text);
 }
 
 static void begin(struct fixture *f)
@@ -418,6 +424,34 @@ static void output_is_read_in_order_and_from_where_one_stopped(void **state)
     assert_string_equal(heard.text, "first ");
 }
 
+static void previews_are_kept_among_the_output_and_read_apart(void **state)
+{
+    struct fixture *f = *state;
+    struct run_id id = id_of(1), other = id_of(9);
+    struct heard heard = {{0}, 0};
+    uint64_t last = 0;
+
+    put_output(f);
+    begin(f);
+    put_stream(f, 1, "\0\0\0\2\0\0\0\0\0\0\0\2", RUN_LOG_PREVIEW, "[1]");
+    put_stream(f, 1, "\0\0\0\2\0\0\0\0\0\0\2\0", RUN_LOG_PREVIEW, "[2]");
+    put_stream(f, 1, "\0\0\0\1\0\0\0\0\0\0\0\7", RUN_LOG_PREVIEW, "[0]");
+    commit(f);
+    assert_int_equal(
+        history_logs(f->reader, &id, 0, 0, 1000, hear, &heard, &last), 0);
+    assert_string_equal(heard.text, "a b c ");
+    assert_int_equal(last, 512); /* and need not be looked at again */
+
+    heard = (struct heard){{0}, 0};
+    assert_int_equal(history_previews(f->reader, &id, 0, hear, &heard), 0);
+    assert_string_equal(heard.text, "[1] [2] ");
+    heard = (struct heard){{0}, 0};
+    assert_int_equal(history_previews(f->reader, &id, 1, hear, &heard), 0);
+    assert_string_equal(heard.text, "[0] ");
+    assert_int_equal(history_previews(f->reader, &other, 0, hear, &heard),
+                     -ENOENT);
+}
+
 static void output_that_is_not_there_yet_leaves_the_mark(void **state)
 {
     struct fixture *f = *state;
@@ -487,6 +521,7 @@ int main(void)
         TEST(a_page_over_the_limit_is_refused),
         TEST(a_search_that_finds_nothing_stops_and_says_where),
         TEST(output_is_read_in_order_and_from_where_one_stopped),
+        TEST(previews_are_kept_among_the_output_and_read_apart),
         TEST(output_that_is_not_there_yet_leaves_the_mark),
         TEST(a_pool_tells_how_its_last_runs_went),
     };

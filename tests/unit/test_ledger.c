@@ -386,6 +386,116 @@ static void a_run_that_cannot_start_hides_none_that_can(void **state)
     assert_string_equal(pool_of(f, submit(f, "default")), "default");
 }
 
+/* What is said of a run that needs these, sorted, when agents announce others.
+ */
+static struct explanation needing(struct fixture *f, const char *const *needs,
+                                  size_t count)
+{
+    struct origin origin = want("default");
+
+    memcpy(origin.requires, needs, count * sizeof *needs);
+    origin.requires_count = count;
+    return explained(f, submit_as(f, &origin));
+}
+
+static void announce(struct fixture *f, uint64_t session, const char *name,
+                     const char *const *caps, size_t count)
+{
+    struct agent_hello said = agent(name, 1);
+
+    said.caps = caps;
+    said.cap_count = count;
+    assert_int_equal(hello(f, session, &said), HELLO_OK);
+}
+
+static void what_nobody_has_is_said_in_words(void **state)
+{
+    static const char *const has[] = {"connection:shop", "kind:extract"};
+    static const char *const hr[] = {"connection:hr", "kind:extract"};
+    static const char *const more[] = {"connection:crm", "connection:hr",
+                                       "engine:mysql",   "kind:csv_read",
+                                       "kind:extract",   "kind:sort"};
+    static const char *const apart[] = {"connection:shop", "kind:http"};
+    struct fixture *f = *state;
+    struct explanation e;
+
+    join(f, 1, "a", 1);
+    announce(f, 2, "b", has, 2);
+    e = needing(f, hr, 2);
+    assert_int_equal(e.reason, WAIT_NO_CAPABLE_AGENT);
+    assert_string_equal(e.missing, "connection:hr");
+    assert_string_equal(e.missing_text,
+                        "In pool default no agent has the connection \"hr\".");
+    e = needing(f, apart, 2);
+    assert_string_equal(e.missing_text,
+                        "In pool default no one agent has all of: connection "
+                        "\"shop\", kind http.");
+
+    struct origin origin = want("default"); /* the same before submission */
+    struct admission admission;
+    memcpy(origin.requires, hr, sizeof hr);
+    origin.requires_count = 2;
+    assert_int_equal(ledger_plan(f->ledger, &origin, &admission, &e), 0);
+    assert_string_equal(e.missing, "connection:hr");
+    assert_string_equal(e.missing_text,
+                        "In pool default no agent has the connection \"hr\".");
+
+    static const char *const mysql[] = {"engine:mysql"};
+    announce(f, 3, "c", mysql, 1); /* else it is refused */
+    agent_do(f, "c", VERB_PAUSE);
+    e = needing(f, more, 6);
+    assert_string_equal(
+        e.missing,
+        "connection:crm,connection:hr,engine:mysql,kind:csv_read,kind:sort");
+    assert_string_equal(
+        e.missing_text,
+        "In pool default no agent has the connection \"crm\" or \"hr\"; no "
+        "agent can execute kind csv_read or sort; no agent can execute engine "
+        "mysql.");
+}
+
+static void what_is_said_of_the_longest_needs_ends_in_dots(void **state)
+{
+    static char names[RUN_REQUIRES_MAX][RUN_REQUIRE_MAX];
+    struct fixture *f = *state;
+    const char *needs[RUN_REQUIRES_MAX];
+
+    for (int i = 0; i < RUN_REQUIRES_MAX; i++) {
+        memset(names[i], 'x', RUN_REQUIRE_MAX - 1);
+        memcpy(names[i], "connection:", 11);
+        names[i][11] = (char)('0' + i);
+        needs[i] = names[i];
+    }
+    join(f, 1, "a", 1);
+    struct explanation e = needing(f, needs, RUN_REQUIRES_MAX);
+    assert_int_equal(strlen(e.missing_text), EXPLAIN_MISSING_MAX - 1);
+    assert_string_equal(e.missing_text + EXPLAIN_MISSING_MAX - 4, "...");
+    assert_int_equal(strlen(e.missing), EXPLAIN_MISSING_MAX - 1);
+}
+
+static void connections_stands_for_any_connection(void **state)
+{
+    static const char *const any[] = {"connections", "kind:extract"};
+    static const char *const one[] = {"connection:shop", "kind:extract"};
+    static const char *const hr[] = {"connection:hr", "kind:extract"};
+    static const char *const odd[] = {"connectionsX", "kind:extract"};
+    struct fixture *f = *state;
+    struct origin origin = want("default");
+
+    memcpy(origin.requires, hr, sizeof hr);
+    origin.requires_count = 2;
+    announce(f, 1, "a", one, 2);
+    struct run_id id = submit_as(f, &origin);
+    assert_waits(f, id, WAIT_NO_CAPABLE_AGENT);
+    announce(f, 2, "b", any, 2);
+    assert_state(f, id, RUN_PENDING);
+    struct attempt_record *attempt = attempt_of(f, id, 1);
+    assert_string_equal(attempt->agent, "b");
+    free(attempt);
+    memcpy(origin.requires, odd, sizeof odd); /* it stands for nothing else */
+    assert_waits(f, submit_as(f, &origin), WAIT_NO_CAPABLE_AGENT);
+}
+
 static void no_single_agent_that_can_do_all_is_said_so(void **state)
 {
     static const char *const rows[] = {"kind:rows"};
@@ -401,8 +511,10 @@ static void no_single_agent_that_can_do_all_is_said_so(void **state)
     assert_int_equal(hello(f, 2, &said), HELLO_OK);
     struct run_id id = submit_as(f, &both);
     assert_waits(f, id, WAIT_NO_CAPABLE_AGENT);
-    assert_string_equal(explained(f, id).missing,
-                        "one agent with all of kind:command,kind:rows");
+    assert_string_equal(explained(f, id).missing, "kind:command,kind:rows");
+    assert_string_equal(explained(f, id).missing_text,
+                        "In pool default no one agent has all of: kind "
+                        "command, kind rows.");
 
     static const char *const all[] = {"kind:rows", "kind:command"};
     said = agent("c", 1);
@@ -673,6 +785,9 @@ int main(void)
         claim(who_came_first_stays_first_when_the_clock_steps_back),
         claim(a_run_that_cannot_start_hides_none_that_can),
         claim(no_single_agent_that_can_do_all_is_said_so),
+        claim(what_nobody_has_is_said_in_words),
+        claim(what_is_said_of_the_longest_needs_ends_in_dots),
+        claim(connections_stands_for_any_connection),
         claim(a_stopped_pool_starts_nothing_until_it_is_resumed),
         claim(nobody_falls_back_into_a_stopped_pool),
         claim(a_closed_pool_starts_what_waits_and_refuses_more),

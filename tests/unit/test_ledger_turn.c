@@ -275,6 +275,30 @@ static void the_board_tells_all_in_one_piece(void **state)
     free(board);
 }
 
+static void every_capability_of_an_agent_is_on_the_board(void **state)
+{
+    static char names[AGENT_CAPS_MAX][128];
+    const char *caps[AGENT_CAPS_MAX];
+    struct fixture *f = *state;
+    struct agent_hello said = agent("a", 1);
+
+    for (int i = 0; i < AGENT_CAPS_MAX; i++) {
+        memset(names[i], 'x', sizeof names[i] - 1);
+        (void)snprintf(names[i], 8, "c:%05d", i);
+        names[i][7] = 'x';
+        caps[i] = names[i];
+    }
+    said.caps = caps;
+    said.cap_count = AGENT_CAPS_MAX;
+    assert_int_equal(hello(f, 1, &said), HELLO_OK);
+    join(f, 2, "b", 1);
+    struct board *board = board_of(f);
+    assert_int_equal(strlen(board->agents[0].caps), AGENT_CAPS_MAX * 128 - 1);
+    assert_non_null(strstr(board->agents[0].caps, ",c:00255xxx"));
+    assert_string_equal(board->agents[1].caps, "kind:command,kind:http");
+    free(board);
+}
+
 static void a_plan_tells_what_would_happen_and_leaves_no_trace(void **state)
 {
     struct fixture *f = *state;
@@ -505,6 +529,7 @@ int main(void)
         claim(silence_shows_in_answers_without_a_turn),
         claim(an_unknown_run_has_no_explanation),
         claim(the_board_tells_all_in_one_piece),
+        claim(every_capability_of_an_agent_is_on_the_board),
         claim(a_plan_tells_what_would_happen_and_leaves_no_trace),
         claim(an_idle_turn_writes_nothing),
         claim(a_draining_broker_starts_nothing_and_lets_finish),

@@ -235,6 +235,8 @@ static struct origin some_origin(void)
         .who = "anonymous",
         .submitted_unix_ms = INT64_MAX,
         .decision = some_decision(),
+        .sources = {0, 9999},
+        .source_count = 2,
     };
 }
 
@@ -287,7 +289,8 @@ static struct node_record some_node(void)
         .exit_code = -1,
         .rows_in = 1,
         .rows_out = 128,
-        .bytes_out = UINT64_MAX,
+        .bytes_out = RUN_COUNT_UNKNOWN,
+        .rows_rejected = 3,
         .error = "no such table",
     };
 }
@@ -342,6 +345,9 @@ static void an_origin_is_read_back_as_it_was_written(void **state)
     for (size_t i = 0; i < wrote.features.tag_count; i++)
         assert_text(read->features.tags[i], wrote.features.tags[i]);
     assert_text(read->features.requested_pool, wrote.features.requested_pool);
+    assert_int_equal(read->source_count, wrote.source_count);
+    for (size_t i = 0; i < wrote.source_count; i++)
+        assert_int_equal(read->sources[i], wrote.sources[i]);
     assert_text(read->rule, wrote.rule);
     assert_text(read->rule_why, wrote.rule_why);
     assert_text(read->wanted_pool, wrote.wanted_pool);
@@ -440,6 +446,7 @@ static void a_node_and_its_output_are_read_back(void **state)
     assert_int_equal(read->rows_in, wrote.rows_in);
     assert_int_equal(read->rows_out, wrote.rows_out);
     assert_int_equal(read->bytes_out, wrote.bytes_out);
+    assert_int_equal(read->rows_rejected, wrote.rows_rejected);
     assert_text(read->error, wrote.error);
     free(read);
     free(bytes);
@@ -503,6 +510,9 @@ static void a_record_too_long_to_read_back_is_not_written(void **state)
     assert_int_equal(origin_encode(&origin, &bytes, &len), -EINVAL);
     origin = some_origin();
     origin.features.tag_count = RUN_TAGS_MAX + 1;
+    assert_int_equal(origin_encode(&origin, &bytes, &len), -EINVAL);
+    origin = some_origin();
+    origin.source_count = RUN_SOURCES_MAX + 1;
     assert_int_equal(origin_encode(&origin, &bytes, &len), -EINVAL);
     assert_null(bytes);
 }
@@ -642,6 +652,20 @@ static void trailing_fields_of_a_newer_minor_are_passed_over(void **state)
     free(log);
 }
 
+static void a_node_of_before_rows_were_rejected_has_rejected_none(void **state)
+{
+    (void)state;
+    static const unsigned char older[] = {0x9a, 0x01, 0x02, 0x02, 0x0a, 0x14,
+                                          0xff, 0x01, 0x02, 0x03, 0xc0};
+    struct node_record *node = NULL;
+
+    assert_int_equal(node_decode(older, sizeof older, &node), 0);
+    assert_int_equal(node->bytes_out, 3);
+    assert_int_equal(node->rows_rejected, 0);
+    assert_null(node->error);
+    free(node);
+}
+
 static void counts_and_versions_that_cannot_be_are_refused(void **state)
 {
     (void)state;
@@ -654,7 +678,7 @@ static void counts_and_versions_that_cannot_be_are_refused(void **state)
         {"\x95\x02\x07\x01\x05\xc4\x00", 7}, /* version 2 */
         {"\x95\x01\x07\x01\x05\xc6\xff\xff\xff\xff", 10}, /* 4 GiB of text */
         {"\x95\x01\x07\x01\x05\xc4\x00\xc0", 8},          /* bytes left over */
-        {"\x95\x01\x07\x03\x05\xc4\x00", 7},              /* no such stream */
+        {"\x95\x01\x07\x04\x05\xc4\x00", 7},              /* no such stream */
         {"\x95\x01\xff\x01\x05\xc4\x00", 7},              /* node -1 */
         {"\x95\x01\xcf\x01\0\0\0\0\0\0\0\x01\x05\xc4\x00", 15},
         {"\xc1", 1},
@@ -691,6 +715,7 @@ int main(void)
             a_damaged_record_is_refused_or_read_but_never_believed),
         cmocka_unit_test(a_record_of_another_kind_is_refused),
         cmocka_unit_test(trailing_fields_of_a_newer_minor_are_passed_over),
+        cmocka_unit_test(a_node_of_before_rows_were_rejected_has_rejected_none),
         cmocka_unit_test(counts_and_versions_that_cannot_be_are_refused),
     };
     return cmocka_run_group_tests_name("run", tests, NULL, NULL);

@@ -21,7 +21,7 @@
 #include "agents/wire.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-enum { FIRST = WIRE_HELLO, LAST = WIRE_BYE };
+enum { FIRST = WIRE_HELLO, LAST = WIRE_ESTIMATED };
 
 /* ---- the allocator, watched and made to fail ---------------------------- */
 
@@ -92,16 +92,18 @@ void *realloc(void *ptr, size_t size)
     }
 
 static char long_name[WIRE_NAME_MAX], long_text[WIRE_TEXT_MAX],
-    long_log[WIRE_LOG_MAX];
+    long_log[WIRE_LOG_MAX], long_sources[WIRE_SOURCES_BYTES_MAX];
 
 static struct wire_bytes pools[] = {T("default"), T("etl")};
 static struct wire_bytes caps[] = {T("kind:command"), T("engine:sqlite")};
+static uint64_t sizes[] = {0, WIRE_UNKNOWN, 1024};
+static uint64_t sizes_most[WIRE_SOURCES_MAX];
 static struct wire_held held[] = {{RUN_ID, 2, WIRE_PHASE_RUNNING, 300},
                                   {RUN_ID, 3, WIRE_PHASE_ENDED, 70000}};
 static struct wire_node nodes[] = {
-    {7, WIRE_NODE_FAILED, 1795132800001, 1795132800002, 137, 11, 12, 13,
+    {7, WIRE_NODE_FAILED, 1795132800001, 1795132800002, 137, 11, 12, 13, 14,
      T("d\xc3\xa9j")},
-    {8, WIRE_NODE_SKIPPED, 0, 0, -1, 0, 0, 0, T("")}};
+    {8, WIRE_NODE_SKIPPED, 0, 0, -1, 0, 0, 0, 0, T("")}};
 
 /* Ordinary values, no two fields of one type alike, so that a swap shows. */
 static const struct wire_msg plain[] = {
@@ -122,7 +124,7 @@ static const struct wire_msg plain[] = {
                             2,
                             9,
                             {7, WIRE_NODE_COMPLETED, 1795132800001,
-                             1795132800002, -1, 11, 12, 13, T("e")}}},
+                             1795132800002, -1, 11, 12, 13, 14, T("e")}}},
     [WIRE_LOG] = {WIRE_LOG,
                   .log = {RUN_ID, 2, 10, 7, 1, 1795132800003, T("out\0\xff")}},
     [WIRE_RESULT] = {WIRE_RESULT,
@@ -134,6 +136,8 @@ static const struct wire_msg plain[] = {
     [WIRE_CANCEL] = {WIRE_CANCEL, .cancel = {RUN_ID, 2, 5000, T("asked")}},
     [WIRE_DRAIN] = {WIRE_DRAIN, .drain = {T("update")}},
     [WIRE_BYE] = {WIRE_BYE, .bye = {WIRE_BYE_CLONE, T("two")}},
+    [WIRE_ESTIMATE] = {WIRE_ESTIMATE, .estimate = {300, T("[{\"kind\":1}]")}},
+    [WIRE_ESTIMATED] = {WIRE_ESTIMATED, .estimated = {300, sizes, 3, T("s1")}},
 };
 
 /* The least each field may hold; lists are NULL. */
@@ -155,6 +159,8 @@ static const struct wire_msg least[] = {
     [WIRE_CANCEL] = {WIRE_CANCEL, .cancel = {.attempt = 1}},
     [WIRE_DRAIN] = {WIRE_DRAIN, .drain = {T("")}},
     [WIRE_BYE] = {WIRE_BYE, .bye = {.code = 1}},
+    [WIRE_ESTIMATE] = {WIRE_ESTIMATE, .estimate = {0}},
+    [WIRE_ESTIMATED] = {WIRE_ESTIMATED, .estimated = {0}},
 };
 
 #define NAME_MOST                                                              \
@@ -177,6 +183,7 @@ static struct wire_node nodes_most[] = {{WIRE_NODES_MAX - 1,
                                          UINT64_MAX,
                                          UINT64_MAX,
                                          UINT64_MAX,
+                                         UINT64_MAX,
                                          {long_text, WIRE_NODE_ERROR_MAX}}};
 
 /* The most each field may hold; lists have one item here. */
@@ -193,7 +200,8 @@ static const struct wire_msg most[] = {
                                           {long_text, WIRE_HOST_MAX},
                                           UINT32_MAX,
                                           NAME_MOST,
-                                          true}},
+                                          true,
+                                          UINT64_MAX}},
     [WIRE_WELCOME] = {WIRE_WELCOME, .welcome = {UINT64_MAX, UINT32_MAX,
                                                 held_most, 1, held_most, 1}},
     [WIRE_RUN] = {WIRE_RUN, .run = {MOST_ID,
@@ -220,12 +228,13 @@ static const struct wire_msg most[] = {
                                         UINT64_MAX,
                                         UINT64_MAX,
                                         UINT64_MAX,
+                                        UINT64_MAX,
                                         {long_text, WIRE_NODE_ERROR_MAX}}}},
     [WIRE_LOG] = {WIRE_LOG, .log = {MOST_ID,
                                     UINT32_MAX,
                                     UINT64_MAX,
                                     WIRE_NODES_MAX - 1,
-                                    2,
+                                    WIRE_STREAMS - 1,
                                     INT64_MAX,
                                     {long_log, WIRE_LOG_MAX}}},
     [WIRE_RESULT] = {WIRE_RESULT,
@@ -240,6 +249,12 @@ static const struct wire_msg most[] = {
                      .cancel = {MOST_ID, UINT32_MAX, UINT32_MAX, TEXT_MOST}},
     [WIRE_DRAIN] = {WIRE_DRAIN, .drain = {TEXT_MOST}},
     [WIRE_BYE] = {WIRE_BYE, .bye = {WIRE_BYES - 1, TEXT_MOST}},
+    [WIRE_ESTIMATE] = {WIRE_ESTIMATE,
+                       .estimate = {UINT64_MAX,
+                                    {long_sources, WIRE_SOURCES_BYTES_MAX}}},
+    [WIRE_ESTIMATED] = {WIRE_ESTIMATED,
+                        .estimated = {UINT64_MAX, sizes_most, WIRE_SOURCES_MAX,
+                                      TEXT_MOST}},
 };
 
 static int fill_long_values(void **state)
@@ -248,6 +263,8 @@ static int fill_long_values(void **state)
     memset(long_name, 'n', sizeof(long_name));
     memset(long_text, 't', sizeof(long_text));
     memset(long_log, 0xff, sizeof(long_log));
+    memset(long_sources, ' ', sizeof(long_sources));
+    memset(sizes_most, 0xff, sizeof(sizes_most));
     return 0;
 }
 
@@ -334,6 +351,7 @@ static void same_nodes(const struct wire_node *a, size_t a_count,
         assert_int_equal(a[i].exit_code, b[i].exit_code);
         assert_int_equal(a[i].rows_in, b[i].rows_in);
         assert_int_equal(a[i].rows_out, b[i].rows_out);
+        assert_int_equal(a[i].rows_rejected, b[i].rows_rejected);
         assert_int_equal(a[i].bytes_out, b[i].bytes_out);
         same_bytes(a[i].error, b[i].error);
     }
@@ -385,6 +403,17 @@ static void same_session(const struct wire_msg *a, const struct wire_msg *b)
     case WIRE_BYE:
         SAME(bye.code);
         same_bytes(a->bye.text, b->bye.text);
+        return;
+    case WIRE_ESTIMATE:
+        SAME(estimate.number);
+        same_bytes(a->estimate.sources, b->estimate.sources);
+        return;
+    case WIRE_ESTIMATED:
+        SAME(estimated.number);
+        SAME(estimated.size_count);
+        for (size_t i = 0; i < a->estimated.size_count; i++)
+            SAME(estimated.sizes[i]);
+        same_bytes(a->estimated.text, b->estimated.text);
         return;
     default:
         fail_msg("%s is not compared", wire_type_name(a->type));
@@ -698,6 +727,7 @@ static void types_have_names_and_unknown_ones_a_question_mark(void **state)
     assert_string_equal(wire_type_name(WIRE_HELLO), "HELLO");
     assert_string_equal(wire_type_name(WIRE_RESULT_ACK), "RESULT_ACK");
     assert_string_equal(wire_type_name(WIRE_BYE), "BYE");
+    assert_string_equal(wire_type_name(WIRE_ESTIMATED), "ESTIMATED");
     assert_string_equal(wire_type_name((enum wire_type)0), "?");
     assert_string_equal(wire_type_name((enum wire_type)(LAST + 1)), "?");
 }
@@ -723,15 +753,15 @@ static const char *const golden[] = {
         "960104c4100102030405067708890a0b0c0d0e0f1002cf000001a1f640bc0005",
     [WIRE_REFUSED] = "960105c4100102030405067708890a0b0c0d0e0f100203a26e6f",
     [WIRE_NODE] =
-        "960106c4100102030405067708890a0b0c0d0e0f100209990702cf000001a1f6"
-        "40bc01cf000001a1f640bc02ff0b0c0da165",
+        "960106c4100102030405067708890a0b0c0d0e0f1002099a0702cf000001a1f6"
+        "40bc01cf000001a1f640bc02ff0b0c0d0ea165",
     [WIRE_LOG] =
         "990107c4100102030405067708890a0b0c0d0e0f10020a0701cf000001a1f640"
         "bc03c4056f757400ff",
     [WIRE_RESULT] =
         "9b0108c4100102030405067708890a0b0c0d0e0f100202cf000001a1f640bc00"
-        "cf000001a1f640bc090c22a46c61746592990703cf000001a1f640bc01cf0000"
-        "01a1f640bc02cc890b0c0da464c3a96a9908040000ff000000a0",
+        "cf000001a1f640bc090c22a46c617465929a0703cf000001a1f640bc01cf0000"
+        "01a1f640bc02cc890b0c0d0ea464c3a96a9a08040000ff00000000a0",
     [WIRE_RESULT_ACK] = "940109c4100102030405067708890a0b0c0d0e0f1002",
     [WIRE_RENEW] =
         "94010a069294c4100102030405067708890a0b0c0d0e0f100200cd012c94c410"
@@ -742,6 +772,8 @@ static const char *const golden[] = {
         "96010cc4100102030405067708890a0b0c0d0e0f1002cd1388a561736b6564",
     [WIRE_DRAIN] = "93010da6757064617465",
     [WIRE_BYE] = "94010e02a374776f",
+    [WIRE_ESTIMATE] = "94010fcd012cc40c5b7b226b696e64223a317d5d",
+    [WIRE_ESTIMATED] = "950110cd012c9300cfffffffffffffffffcd0400a27331",
 };
 
 static void the_bytes_are_those_of_version_1(void **state)
@@ -1149,7 +1181,7 @@ static void a_value_of_another_type_is_refused_in_rows(void **state)
     (void)state;
     for (int i = 0; i < 4; i++)
         assert_int_equal(answer_with(WIRE_RENEW, PATH(3, 1, i), nil), -EBADMSG);
-    for (int i = 0; i < 9; i++) {
+    for (int i = 0; i < 10; i++) {
         assert_int_equal(answer_with(WIRE_NODE, PATH(5, i), nil), -EBADMSG);
         assert_int_equal(answer_with(WIRE_RESULT, PATH(10, 1, i), nil),
                          -EBADMSG);
@@ -1190,7 +1222,7 @@ static void numbers_outside_their_range_are_refused(void **state)
         {WIRE_NODE, {5, 4, -1}, UINT64_MAX},
         {WIRE_LOG, {4, -1}, 0}, /* event */
         {WIRE_LOG, {5, -1}, WIRE_NODES_MAX},
-        {WIRE_LOG, {6, -1}, 3}, /* stream */
+        {WIRE_LOG, {6, -1}, WIRE_STREAMS}, /* stream */
         {WIRE_LOG, {7, -1}, 1ULL << 63},
         {WIRE_RESULT, {4, -1}, WIRE_OUTCOMES},
         {WIRE_RESULT, {5, -1}, 1ULL << 63},
@@ -1316,13 +1348,15 @@ static const struct {
     {WIRE_RUN, {9, -1}, true, WIRE_PARAMETERS_MAX},
     {WIRE_RUN, {10, -1}, false, WIRE_NAME_MAX},
     {WIRE_REFUSED, {5, -1}, false, WIRE_TEXT_MAX},
-    {WIRE_NODE, {5, 8, -1}, false, WIRE_NODE_ERROR_MAX},
+    {WIRE_NODE, {5, 9, -1}, false, WIRE_NODE_ERROR_MAX},
     {WIRE_LOG, {8, -1}, true, WIRE_LOG_MAX},
     {WIRE_RESULT, {9, -1}, false, WIRE_TEXT_MAX},
-    {WIRE_RESULT, {10, 0, 8, -1}, false, WIRE_NODE_ERROR_MAX},
+    {WIRE_RESULT, {10, 0, 9, -1}, false, WIRE_NODE_ERROR_MAX},
     {WIRE_CANCEL, {5, -1}, false, WIRE_TEXT_MAX},
     {WIRE_DRAIN, {2, -1}, false, WIRE_TEXT_MAX},
     {WIRE_BYE, {3, -1}, false, WIRE_TEXT_MAX},
+    {WIRE_ESTIMATE, {3, -1}, true, WIRE_SOURCES_BYTES_MAX},
+    {WIRE_ESTIMATED, {4, -1}, false, WIRE_TEXT_MAX},
 };
 
 static void lengths_are_read_to_the_limit_and_refused_beyond(void **state)
@@ -1354,10 +1388,15 @@ static void lists_are_read_to_the_limit_and_refused_beyond(void **state)
         int field;
         size_t max;
     } lists[] = {
-        {WIRE_HELLO, 5, WIRE_POOLS_MAX},  {WIRE_HELLO, 6, WIRE_CAPS_MAX},
-        {WIRE_HELLO, 7, WIRE_HELD_MAX},   {WIRE_WELCOME, 4, WIRE_HELD_MAX},
-        {WIRE_WELCOME, 5, WIRE_HELD_MAX}, {WIRE_RESULT, 10, WIRE_NODES_MAX},
-        {WIRE_RENEW, 3, WIRE_HELD_MAX},   {WIRE_RENEWED, 4, WIRE_HELD_MAX},
+        {WIRE_HELLO, 5, WIRE_POOLS_MAX},
+        {WIRE_HELLO, 6, WIRE_CAPS_MAX},
+        {WIRE_HELLO, 7, WIRE_HELD_MAX},
+        {WIRE_WELCOME, 4, WIRE_HELD_MAX},
+        {WIRE_WELCOME, 5, WIRE_HELD_MAX},
+        {WIRE_RESULT, 10, WIRE_NODES_MAX},
+        {WIRE_RENEW, 3, WIRE_HELD_MAX},
+        {WIRE_RENEWED, 4, WIRE_HELD_MAX},
+        {WIRE_ESTIMATED, 3, WIRE_SOURCES_MAX},
     };
 
     (void)state;
