@@ -346,7 +346,7 @@ void exec_http_run(const struct exec_scene *scene, const struct plan_node *node)
     if (!is_expected(node->config, status))
         fail_status(curl, status, url);
     memset(&report, 0, sizeof report);
-    report.ok = true;
+    report.state = EXEC_COMPLETED;
     report.exit_code = (int32_t)status;
     report.counted = true;
     report.bytes_out = call.received;

@@ -1,14 +1,36 @@
 /* executor.c - see executor.h. */
 #include "agents/executor.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#define DATA(kind, rows)                                                       \
+    {                                                                          \
+        (kind), exec_data_check, exec_data_run, ROWS_DATA | (rows)             \
+    }
+
 static const struct executor executors[] = {
-    {"command", exec_command_check, exec_command_run},
-    {"http", exec_http_check, exec_http_run},
+    {"command", exec_command_check, exec_command_run, ROWS_NONE},
+    {"http", exec_http_check, exec_http_run, ROWS_NONE},
+    DATA("extract", ROWS_GIVES),
+    DATA("load", ROWS_TAKES | ROWS_GIVES),
+    DATA("sql", ROWS_NONE),
+    DATA("filter", ROWS_TAKES | ROWS_GIVES),
+    DATA("map", ROWS_TAKES | ROWS_GIVES),
+    DATA("select", ROWS_TAKES | ROWS_GIVES),
+    DATA("join", ROWS_TAKES | ROWS_GIVES),
+    DATA("aggregate", ROWS_TAKES | ROWS_GIVES),
+    DATA("sort", ROWS_TAKES | ROWS_GIVES),
+    DATA("union", ROWS_TAKES | ROWS_GIVES),
+    DATA("distinct", ROWS_TAKES | ROWS_GIVES),
+    DATA("sequence", ROWS_TAKES | ROWS_GIVES),
+    DATA("csv_read", ROWS_GIVES),
+    DATA("csv_write", ROWS_TAKES),
+    DATA("jsonl_read", ROWS_GIVES),
+    DATA("jsonl_write", ROWS_TAKES),
 };
 
 const struct executor *executor_table(size_t *ret_count)
@@ -49,13 +71,33 @@ enum executor_answer executor_check(const struct plan *plan,
     return EXECUTOR_CAN;
 }
 
+static void write_all(const void *bytes, size_t left)
+{
+    const char *at = bytes;
+
+    while (left > 0) {
+        ssize_t n = write(EXEC_REPORT_FD, at, left);
+        if (n < 0 && errno != EINTR)
+            return; /* nobody listens any more */
+        if (n > 0) {
+            at += n;
+            left -= (size_t)n;
+        }
+    }
+}
+
+void exec_report(const struct exec_report *report, const char *text)
+{
+    write_all(report, sizeof *report);
+    if (report->text_bytes > 0)
+        write_all(text, report->text_bytes);
+}
+
 void exec_report_and_exit(const struct exec_report *report)
 {
     fflush(NULL);
-    /* Smaller than PIPE_BUF: whole or not at all. */
-    ssize_t ignored = write(EXEC_REPORT_FD, report, sizeof *report);
-    (void)ignored;
-    _exit(report->ok ? 0 : 1);
+    exec_report(report, NULL);
+    _exit(report->state == EXEC_COMPLETED ? 0 : 1);
 }
 
 void exec_fail(int32_t exit_code, const char *fmt, ...)
@@ -64,6 +106,7 @@ void exec_fail(int32_t exit_code, const char *fmt, ...)
     va_list args;
 
     memset(&report, 0, sizeof report);
+    report.state = EXEC_FAILED;
     report.exit_code = exit_code;
     va_start(args, fmt);
     vsnprintf(report.error, sizeof report.error, fmt, args);

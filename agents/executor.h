@@ -1,14 +1,15 @@
 /*
  * executor.h - the kinds of node this agent can execute, as a table of rows.
  *
- * Every node is a process of its own, whatever its kind, so that one way of
- * time-out, cancel and crash serves all. execute() runs in that process, forked
+ * Every node is a process of its own (data nodes that hand rows to each other
+ * are one process together, see unit.h), so that one way of time-out, cancel
+ * and crash serves all. execute() runs in that process, forked
  * from the single-threaded shepherd: stdin is /dev/null, stdout and stderr are
  * captured, EXEC_REPORT_FD is the one other open descriptor, signals are at
  * their defaults, the working directory is the run's own. It may allocate,
  * block and crash at will. It either executes another program (the report
- * descriptor closes by itself and the exit status counts) or writes one struct
- * exec_report and exits.
+ * descriptor closes by itself and the exit status counts) or writes struct
+ * exec_reports and exits.
  *
  * To add a kind: a file exec_NAME.c with check and execute, and a row in
  * executor.c. Its capability, "kind:NAME", is announced from the row.
@@ -22,7 +23,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { EXEC_REPORT_FD = 3, EXEC_ERROR_MAX = 300 };
+enum { EXEC_REPORT_FD = 3, EXEC_ERROR_MAX = 700 };
 
 /* What all nodes of a run share; borrowed for the life of the shepherd. */
 struct exec_scene {
@@ -30,24 +31,50 @@ struct exec_scene {
     uint32_t attempt;
     const char *workflow, *pool, *parameters, *traceparent; /* may be "" */
     const struct settings *settings;
+    const struct plan *plan;
+    /* Set for the process of a unit (unit.h): its nodes, and the states of all
+     * nodes of the plan; of the unit those that are WIRE_NODE_WAITING are to be
+     * executed. */
+    const struct unit *unit;
+    const uint8_t *states;
 };
 
-/* What a node says of itself; one write(2) to EXEC_REPORT_FD. */
+/* What a node's process says through EXEC_REPORT_FD. A process that executes
+ * one node says how it ended; one that executes a unit of data nodes (unit.h)
+ * says of each when it runs, how far it is, and how it ended. */
+enum exec_state {
+    EXEC_RUNNING, /* began, or how far it is */
+    EXEC_COMPLETED,
+    EXEC_FAILED,
+    EXEC_CANCELLED, /* stopped half way because another node failed */
+    EXEC_PREVIEW,   /* text_bytes of JSON lines follow: its first rows */
+};
+
 struct exec_report {
+    uint32_t node;     /* index in the plan; of a unit's process only */
     int32_t exit_code; /* as wire_node.exit_code */
-    bool ok;
-    bool counted; /* the three counts below are meant */
-    uint64_t rows_in, rows_out, bytes_out;
-    char error[EXEC_ERROR_MAX]; /* why not ok, a sentence without full stop */
+    uint8_t state;     /* enum exec_state */
+    bool counted;      /* the counts below are meant */
+    uint64_t rows_in, rows_out, rows_rejected, bytes_out;
+    uint32_t text_bytes;        /* behind this struct, at most WIRE_LOG_MAX */
+    char error[EXEC_ERROR_MAX]; /* why FAILED: a sentence without full stop */
+};
+
+enum exec_rows {
+    ROWS_NONE = 0,
+    ROWS_TAKES = 1,
+    ROWS_GIVES = 2,
+    ROWS_DATA = 4, /* executed by data.h, with its unit */
 };
 
 struct executor {
     const char *kind;
     /* Is the configuration one that execute() understands? -EINVAL: why. */
     int (*check)(const json_t *config, char why[PLAN_WHY_MAX]);
-    /* Does not return. */
+    /* Does not return. For ROWS_DATA called once for the unit's first node. */
     void (*execute)(const struct exec_scene *scene,
                     const struct plan_node *node);
+    unsigned rows; /* of enum exec_rows */
 };
 
 /* NULL: no such kind. */
@@ -60,7 +87,8 @@ enum executor_answer { EXECUTOR_CAN, EXECUTOR_NOT_CAPABLE, EXECUTOR_BAD_PLAN };
 enum executor_answer executor_check(const struct plan *plan,
                                     char why[PLAN_WHY_MAX]);
 
-/* For execute(): reports and ends the process. */
+/* For execute(): reports; and ends the process. */
+void exec_report(const struct exec_report *report, const char *text);
 _Noreturn void exec_fail(int32_t exit_code, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 _Noreturn void exec_report_and_exit(const struct exec_report *report);
@@ -71,6 +99,9 @@ _Noreturn void exec_command_run(const struct exec_scene *scene,
                                 const struct plan_node *node);
 int exec_http_check(const json_t *config, char why[PLAN_WHY_MAX]);
 _Noreturn void exec_http_run(const struct exec_scene *scene,
+                             const struct plan_node *node);
+int exec_data_check(const json_t *config, char why[PLAN_WHY_MAX]);
+_Noreturn void exec_data_run(const struct exec_scene *scene,
                              const struct plan_node *node);
 
 #endif

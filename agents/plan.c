@@ -100,13 +100,6 @@ static int check_links(struct plan *plan, const json_t *nodes,
     return 0;
 }
 
-static int compare_u32(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-    return (x > y) - (x < y);
-}
-
 /* Links both ways, in one block: parents of all nodes, then children of all. */
 static int read_links(struct plan *plan, const json_t *nodes,
                       char why[PLAN_WHY_MAX])
@@ -118,8 +111,10 @@ static int read_links(struct plan *plan, const json_t *nodes,
         return rc;
     plan->links = calloc(2 * total + 1, sizeof *plan->links);
     uint32_t **fill = calloc(plan->count, sizeof *fill);
-    if (!plan->links || !fill) {
+    uint32_t *seen = calloc(plan->count, sizeof *seen); /* by node + 1 */
+    if (!plan->links || !fill || !seen) {
         free(fill);
+        free(seen);
         return -ENOMEM;
     }
     uint32_t *parents = plan->links, *children = plan->links + total;
@@ -132,19 +127,21 @@ static int read_links(struct plan *plan, const json_t *nodes,
         struct plan_node *node = &plan->nodes[i];
         const json_t *after =
             json_object_get(json_array_get(nodes, i), "after");
-        for (size_t k = 0; k < node->parent_count; k++) {
-            parents[k] = (uint32_t)json_integer_value(json_array_get(after, k));
-            *fill[parents[k]]++ = (uint32_t)i;
+        /* In the plan's order: a join's first parent is its left side. */
+        for (size_t k = 0; k < node->parent_count && rc == 0; k++) {
+            uint32_t parent =
+                (uint32_t)json_integer_value(json_array_get(after, k));
+            if (seen[parent] == i + 1)
+                rc = bad(why, "/nodes/%zu/after names %u twice", i, parent);
+            seen[parent] = (uint32_t)i + 1;
+            parents[k] = parent;
+            *fill[parent]++ = (uint32_t)i;
         }
-        if (node->parent_count)
-            qsort(parents, node->parent_count, sizeof *parents, compare_u32);
-        for (size_t k = 1; k < node->parent_count && rc == 0; k++)
-            if (parents[k] == parents[k - 1])
-                rc = bad(why, "/nodes/%zu/after names %u twice", i, parents[k]);
         node->parents = parents;
         parents += node->parent_count;
     }
     free(fill);
+    free(seen);
     return rc;
 }
 
@@ -185,6 +182,11 @@ int plan_read(const char *text, size_t bytes, struct plan **ret_plan,
     plan->name = json_string_value(json_object_get(plan->root, "name"));
     if (!plan->name)
         plan->name = "";
+    json_int_t preview =
+        json_integer_value(json_object_get(plan->root, "preview_rows"));
+    plan->preview_rows = preview < 0                  ? 0
+                         : preview > PLAN_PREVIEW_MAX ? PLAN_PREVIEW_MAX
+                                                      : (uint32_t)preview;
     const json_t *nodes = json_object_get(plan->root, "nodes");
     plan->count = json_array_size(nodes);
     if (!json_is_array(nodes) || plan->count == 0 ||

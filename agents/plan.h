@@ -24,11 +24,13 @@ enum {
     PLAN_NAME_MAX = 256, /* bytes of a node's id */
     PLAN_TIMEOUT_MAX_S = 366 * 86400,
     PLAN_WHY_MAX = 300,
+    PLAN_PREVIEW_MAX = 100,
 };
 
 struct plan_node {
     const char *id, *kind, *label;
-    const uint32_t *parents, *children; /* indices in plan->nodes */
+    const uint32_t *parents, *children; /* indices in plan->nodes; parents in
+                                           the order the plan has them */
     size_t parent_count, child_count;
     int64_t timeout_ms; /* 0: none */
     json_t *config;     /* an object, borrowed from plan->root */
@@ -39,7 +41,8 @@ struct plan {
     const char *name;
     struct plan_node *nodes;
     size_t count;
-    uint32_t *links; /* behind parents and children */
+    uint32_t *links;       /* behind parents and children */
+    uint32_t preview_rows; /* of each data node; 0: none asked for */
 };
 
 /* Reads a plan. *ret_plan is the caller's. -EINVAL: why says what is wrong and

@@ -48,8 +48,10 @@ struct shepherd {
     struct wire_msg msg;
     struct exec_scene scene;
     struct plan *plan;
+    struct units *units;
     struct walk *walk;
-    struct wire_node *nodes; /* error texts are ours */
+    struct wire_node *nodes;  /* error texts are ours */
+    int64_t *node_timeout_at; /* of running nodes of data units; 0: none */
     struct task *tasks[SHEPHERD_PARALLEL_MAX];
     size_t running;
     struct journal_writer journal;
@@ -102,6 +104,7 @@ struct log_target {
     struct shepherd *shepherd;
     uint32_t node;
     uint8_t stream;
+    struct task *task; /* for reports */
 };
 
 static void tell_log(void *context, const char *text, size_t bytes)
@@ -148,6 +151,12 @@ static void set_node(struct shepherd *s, uint32_t node, const char *error)
     tell_node(s, node);
 }
 
+static void set_skipped(struct shepherd *s, const uint32_t *nodes, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        set_node(s, nodes[i], NULL);
+}
+
 static void fail_node(struct shepherd *s, uint32_t node, const char *error)
 {
     const uint32_t *skipped;
@@ -158,36 +167,180 @@ static void fail_node(struct shepherd *s, uint32_t node, const char *error)
                  s->plan->nodes[node].id, error);
     walk_fail(s->walk, node, &skipped, &count);
     set_node(s, node, error);
-    for (size_t i = 0; i < count; i++)
-        set_node(s, skipped[i], NULL);
+    set_skipped(s, skipped, count);
 }
 
-static void judge_task(struct shepherd *s, struct task *task)
+static void cancel_node(struct shepherd *s, uint32_t node, const char *error)
+{
+    const uint32_t *skipped;
+    size_t count;
+
+    walk_cancel(s->walk, node, &skipped, &count);
+    set_node(s, node, error);
+    set_skipped(s, skipped, count);
+}
+
+static void run_node(struct shepherd *s, uint32_t node)
+{
+    walk_start(s->walk, node);
+    s->nodes[node].started_unix_ms = clock_unix_ms();
+    set_node(s, node, NULL);
+}
+
+static bool is_running(const struct shepherd *s, uint32_t node)
+{
+    return walk_state(s->walk, node) == WIRE_NODE_RUNNING;
+}
+
+/* ---- units of data nodes: what their process says of each ------------ */
+
+/* The earliest time-out among the unit's running nodes is the process's. */
+static void set_timeout(struct shepherd *s, struct task *task)
+{
+    const struct unit *unit = &s->units->list[task->unit];
+
+    if (task->kill_at)
+        return; /* it was told to end */
+    task->timeout_at = 0;
+    for (size_t i = 0; i < unit->count; i++) {
+        uint32_t node = unit->nodes[i];
+        if (!is_running(s, node) || !s->node_timeout_at[node] ||
+            (task->timeout_at && task->timeout_at <= s->node_timeout_at[node]))
+            continue;
+        task->timeout_at = s->node_timeout_at[node];
+        task->timeout_node = node;
+    }
+}
+
+static void tell_preview(struct shepherd *s, uint32_t node, const char *text,
+                         size_t bytes)
+{
+    struct log_target to = {s, node, 3, NULL};
+
+    tell_log(&to, text, bytes);
+}
+
+/* What a process says is checked like anybody's word: a node that is not of its
+ * unit, or in a state that this cannot follow, is passed over. */
+static void hear(struct shepherd *s, struct task *task,
+                 const struct exec_report *report, const char *text)
+{
+    uint32_t node = report->node;
+
+    if (node >= s->plan->count || s->units->of[node] != task->unit)
+        return;
+    enum wire_node_state state = walk_state(s->walk, node);
+    if (state == WIRE_NODE_WAITING && report->state != EXEC_PREVIEW) {
+        run_node(s, node);
+        if (s->plan->nodes[node].timeout_ms)
+            s->node_timeout_at[node] =
+                clock_boot_ms() + s->plan->nodes[node].timeout_ms;
+    } else if (state != WIRE_NODE_RUNNING && report->state != EXEC_PREVIEW) {
+        return;
+    }
+    if (report->counted) {
+        s->nodes[node].rows_in = report->rows_in;
+        s->nodes[node].rows_out = report->rows_out;
+        s->nodes[node].rows_rejected = report->rows_rejected;
+        s->nodes[node].bytes_out = report->bytes_out;
+    }
+    switch ((enum exec_state)report->state) {
+    case EXEC_RUNNING:
+        if (state == WIRE_NODE_RUNNING)
+            tell_node(s, node); /* how far it is */
+        break;
+    case EXEC_COMPLETED:
+        walk_complete(s->walk, node);
+        set_node(s, node, NULL);
+        task->resolved = true;
+        break;
+    case EXEC_FAILED:
+        s->nodes[node].exit_code = report->exit_code;
+        if (s->phase == STOPPING && !task->unprompted)
+            cancel_node(s, node, report->error);
+        else
+            fail_node(s, node, report->error);
+        task->resolved = true;
+        break;
+    case EXEC_CANCELLED:
+        cancel_node(s, node, report->error);
+        task->resolved = true;
+        break;
+    case EXEC_PREVIEW:
+        tell_preview(s, node, text, report->text_bytes);
+        return;
+    }
+    set_timeout(s, task);
+}
+
+static void hear_report(void *context, const struct exec_report *report,
+                        const char *text)
+{
+    const struct log_target *from = context;
+
+    hear(from->shepherd, from->task, report, text);
+}
+
+/* The process of a unit is over and did not say how this node ended. */
+static void settle_node(struct shepherd *s, const struct task *task,
+                        uint32_t node, const char *error)
+{
+    char timed_out[60];
+
+    if (task->kill_at && node == task->timeout_node) {
+        snprintf(timed_out, sizeof timed_out, "timed out after %g s",
+                 (double)s->plan->nodes[node].timeout_ms / 1000);
+        fail_node(s, node, timed_out);
+    } else if (task->kill_at) {
+        cancel_node(s, node, "stopped because another node timed out");
+    } else if (s->phase == STOPPING && !task->unprompted) {
+        cancel_node(s, node, NULL);
+    } else {
+        fail_node(s, node, *error ? error : "its process ended too early");
+    }
+}
+
+static void judge_unit(struct shepherd *s, struct task *task)
+{
+    const struct unit *unit = &s->units->list[task->unit];
+    char error[EXEC_ERROR_MAX];
+    int32_t exit_code;
+
+    task_verdict(task, &exit_code, error);
+    for (size_t i = 0; i < unit->count; i++) {
+        if (!is_running(s, unit->nodes[i]))
+            continue;
+        settle_node(s, task, unit->nodes[i], error);
+        task->resolved = true;
+    }
+    /* Whoever did nothing at all would do so for ever. */
+    for (size_t i = 0; i < unit->count && !task->resolved; i++) {
+        if (walk_state(s->walk, unit->nodes[i]) != WIRE_NODE_WAITING)
+            continue;
+        run_node(s, unit->nodes[i]);
+        settle_node(s, task, unit->nodes[i], error);
+        task->resolved = true;
+    }
+}
+
+/* ---- other nodes ----------------------------------------------------- */
+
+static void judge_node(struct shepherd *s, struct task *task)
 {
     struct wire_node *node = &s->nodes[task->node];
-    const struct plan_node *plan = &s->plan->nodes[task->node];
     char error[EXEC_ERROR_MAX];
     bool ok = task_verdict(task, &node->exit_code, error);
 
-    for (int i = 1; i <= 2; i++) {
-        struct log_target to = {s, task->node, (uint8_t)i};
-        s->log_dropped +=
-            output_end(&task->output[i], tell_log, tell_dropped, &to);
-        node->bytes_out += task->output[i].total;
-    }
-    if (task->reported && task->report.counted) {
-        node->rows_in = task->report.rows_in;
-        node->rows_out = task->report.rows_out;
-        node->bytes_out = task->report.bytes_out;
-    }
+    node->bytes_out = task->output[1].total + task->output[2].total;
+    if (task->reported && task->last.counted)
+        node->bytes_out = task->last.bytes_out;
     if (task->kill_at) {
         /* Whatever it exited with, it was told to because of its time-out. */
         snprintf(error, sizeof error, "timed out after %g s",
-                 (double)plan->timeout_ms / 1000);
+                 (double)s->plan->nodes[task->node].timeout_ms / 1000);
         fail_node(s, task->node, error);
     } else if (s->phase == STOPPING && !task->unprompted) {
-        walk_cancel(s->walk, task->node);
-        set_node(s, task->node, error);
+        cancel_node(s, task->node, error);
     } else if (ok) {
         walk_complete(s->walk, task->node);
         set_node(s, task->node, NULL);
@@ -199,43 +352,59 @@ static void judge_task(struct shepherd *s, struct task *task)
 static void judge_tasks(struct shepherd *s, int64_t now)
 {
     for (size_t i = 0; i < SHEPHERD_PARALLEL_MAX; i++) {
-        if (!s->tasks[i] || !task_over(s->tasks[i], now))
+        struct task *task = s->tasks[i];
+        if (!task || !task_over(task, now))
             continue;
-        judge_task(s, s->tasks[i]);
+        for (int k = 1; k <= 2; k++) {
+            struct log_target to = {s, task->node, (uint8_t)k, NULL};
+            s->log_dropped +=
+                output_end(&task->output[k], tell_log, tell_dropped, &to);
+        }
+        if (task->data)
+            judge_unit(s, task);
+        else
+            judge_node(s, task);
+        walk_return(s->walk, task->unit);
         task_free(&s->tasks[i]);
         s->running--;
     }
 }
 
-static void start_node(struct shepherd *s, size_t slot, uint32_t index,
+static void start_unit(struct shepherd *s, size_t slot, uint32_t index,
                        int64_t now)
 {
-    const struct plan_node *node = &s->plan->nodes[index];
+    const struct unit *unit = &s->units->list[index];
+    char error[EXEC_ERROR_MAX];
+    uint32_t node = unit->nodes[0];
 
-    s->nodes[index].started_unix_ms = clock_unix_ms();
-    int rc =
-        task_start(&s->scene, node, index, s->work_fd, now, &s->tasks[slot]);
-    if (rc < 0) {
-        char error[EXEC_ERROR_MAX];
-        snprintf(error, sizeof error, "cannot start a process: %s",
-                 strerror(-rc));
-        fail_node(s, index, error);
+    int rc = task_start(&s->scene, index, unit, walk_states(s->walk),
+                        s->work_fd, now, &s->tasks[slot]);
+    if (rc == 0) {
+        s->running++;
+        s->empty = false;
+        if (!unit->data)
+            run_node(s, node);
         return;
     }
-    s->running++;
-    s->empty = false;
-    set_node(s, index, NULL);
+    snprintf(error, sizeof error, "cannot start a process: %s", strerror(-rc));
+    for (size_t i = 0; i < unit->count; i++) {
+        if (walk_state(s->walk, unit->nodes[i]) != WIRE_NODE_WAITING)
+            continue;
+        run_node(s, unit->nodes[i]);
+        fail_node(s, unit->nodes[i], error);
+    }
+    walk_return(s->walk, index);
 }
 
-static void start_nodes(struct shepherd *s, int64_t now)
+static void start_units(struct shepherd *s, int64_t now)
 {
     for (size_t slot = 0; slot < SHEPHERD_PARALLEL_MAX; slot++) {
-        uint32_t node;
+        uint32_t unit;
         if (s->tasks[slot])
             continue;
         /* A start that fails leaves its slot free and its children skipped. */
-        while (!s->tasks[slot] && walk_next(s->walk, &node))
-            start_node(s, slot, node, now);
+        while (!s->tasks[slot] && walk_next(s->walk, &unit))
+            start_unit(s, slot, unit, now);
         if (!s->tasks[slot])
             return;
     }
@@ -300,6 +469,8 @@ static void signal_node(struct shepherd *s, const struct task *task, int sig)
 
     if (!task->exited)
         tree_signal(task->pid, true, sig);
+    if (task->data)
+        return; /* starts no processes */
     snprintf(entry, sizeof entry, "DISPATCH_NODE=%s",
              s->plan->nodes[task->node].id);
     size_t count = tree_children(getpid(), children, 4096);
@@ -460,8 +631,8 @@ static void listen_once(struct shepherd *s)
             if (!fds[3 + 3 * i + (size_t)k].revents)
                 continue;
             struct task *task = s->tasks[i];
-            struct log_target to = {s, task->node, (uint8_t)k};
-            task_read(task, k, now, tell_log, &to);
+            struct log_target to = {s, task->node, (uint8_t)k, task};
+            task_read(task, k, now, tell_log, hear_report, &to);
         }
     }
     if (fds[2].revents && read(s->timer_fd, &ticks, sizeof ticks) > 0)
@@ -480,7 +651,7 @@ static void flush_due(struct shepherd *s, int64_t now)
     for (size_t i = 0; i < SHEPHERD_PARALLEL_MAX; i++) {
         for (int k = 1; s->tasks[i] && k <= 2; k++) {
             struct output *output = &s->tasks[i]->output[k];
-            struct log_target to = {s, s->tasks[i]->node, (uint8_t)k};
+            struct log_target to = {s, s->tasks[i]->node, (uint8_t)k, NULL};
             if (output_due(output) && now >= output_due(output)) {
                 output_flush(output, tell_log, &to);
                 output->piece_since = now;
@@ -497,7 +668,7 @@ static void walk_plan(struct shepherd *s)
         reap(s, now);
         judge_tasks(s, now);
         if (s->phase == WALKING)
-            start_nodes(s, now);
+            start_units(s, now);
         if (s->running == 0 && walk_done(s->walk)) {
             if (s->phase == WALKING)
                 s->phase = SWEEPING;
@@ -549,9 +720,12 @@ static void read_run(struct shepherd *s, const struct settings *settings)
     s->scene.traceparent = text_of(s->msg.run.traceparent);
     if (!*s->scene.parameters)
         s->scene.parameters = "{}";
-    s->walk = walk_new(s->plan);
+    s->scene.plan = s->plan;
+    s->units = units_of(s->plan);
+    s->walk = s->units ? walk_new(s->plan, s->units) : NULL;
     s->nodes = calloc(s->plan->count, sizeof *s->nodes);
-    if (!s->walk || !s->nodes)
+    s->node_timeout_at = calloc(s->plan->count, sizeof *s->node_timeout_at);
+    if (!s->walk || !s->nodes || !s->node_timeout_at)
         die("out of memory", ENOMEM);
     for (uint32_t i = 0; i < s->plan->count; i++) {
         s->nodes[i].node = i;

@@ -1,6 +1,8 @@
 /* task.c - see task.h. */
 #include "agents/task.h"
 
+#include "agents/wire.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -33,6 +35,7 @@ void task_free(struct task **task_p)
         close_fd(&task->pipe_fd[i]);
     output_clear(&task->output[OUT]);
     output_clear(&task->output[ERR]);
+    free(task->in);
     free(task);
 }
 
@@ -78,10 +81,12 @@ static _Noreturn void become(const struct exec_scene *scene,
     _exit(126);
 }
 
-int task_start(const struct exec_scene *scene, const struct plan_node *node,
-               uint32_t index, int work_fd, int64_t now_ms,
-               struct task **ret_task)
+int task_start(const struct exec_scene *scene, uint32_t index,
+               const struct unit *unit, const uint8_t *states, int work_fd,
+               int64_t now_ms, struct task **ret_task)
 {
+    const struct plan_node *node = &scene->plan->nodes[unit->nodes[0]];
+    struct exec_scene own = *scene;
     int write_fd[PIPES] = {-1, -1, -1};
     struct task *task = malloc(sizeof *task);
     pid_t shepherd = getpid();
@@ -90,12 +95,19 @@ int task_start(const struct exec_scene *scene, const struct plan_node *node,
     if (!task)
         return -ENOMEM;
     memset(task, 0, offsetof(struct task, output));
-    task->reported = false;
+    task->in = NULL;
+    task->in_len = 0;
+    task->reported = task->resolved = false;
     task->kill_at = 0;
     output_init(&task->output[OUT]);
     output_init(&task->output[ERR]);
-    task->node = index;
-    task->timeout_at = node->timeout_ms ? now_ms + node->timeout_ms : 0;
+    task->unit = index;
+    task->data = unit->data;
+    task->node = task->timeout_node = unit->nodes[0];
+    task->timeout_at =
+        !unit->data && node->timeout_ms ? now_ms + node->timeout_ms : 0;
+    own.unit = unit;
+    own.states = states;
     for (int i = 0; i < PIPES; i++)
         task->pipe_fd[i] = -1;
     for (int i = 0; i < PIPES && rc == 0; i++) {
@@ -110,7 +122,7 @@ int task_start(const struct exec_scene *scene, const struct plan_node *node,
     if (rc == 0) {
         task->pid = fork();
         if (task->pid == 0)
-            become(scene, node, work_fd, write_fd, shepherd);
+            become(&own, node, work_fd, write_fd, shepherd);
         rc = task->pid < 0 ? -errno : 0;
     }
     for (int i = 0; i < PIPES; i++)
@@ -123,8 +135,47 @@ int task_start(const struct exec_scene *scene, const struct plan_node *node,
     return 0;
 }
 
+/* Hands on what is complete; keeps the rest. false: these are not reports. */
+static bool take_reports(struct task *task, const char *bytes, size_t len,
+                         report_sink *sink, void *context)
+{
+    enum { ROOM = sizeof(struct exec_report) + WIRE_LOG_MAX };
+    struct exec_report report;
+
+    if (!task->in)
+        task->in = malloc(ROOM);
+    while (task->in && len > 0) {
+        size_t want = sizeof report;
+        if (task->in_len >= want) {
+            memcpy(&report, task->in, sizeof report);
+            want += report.text_bytes;
+        }
+        size_t take = want - task->in_len < len ? want - task->in_len : len;
+        memcpy(task->in + task->in_len, bytes, take);
+        task->in_len += take;
+        bytes += take;
+        len -= take;
+        if (task->in_len < sizeof report)
+            return true;
+        memcpy(&report, task->in, sizeof report);
+        if (report.text_bytes > WIRE_LOG_MAX)
+            return false;
+        if (task->in_len < sizeof report + report.text_bytes)
+            continue;
+        report.error[EXEC_ERROR_MAX - 1] = '\0';
+        task->in_len = 0;
+        if (!task->data) {
+            task->last = report;
+            task->reported = true;
+        } else {
+            sink(context, &report, task->in + sizeof report);
+        }
+    }
+    return task->in != NULL;
+}
+
 void task_read(struct task *task, int which, int64_t now_ms, output_sink *sink,
-               void *context)
+               report_sink *report, void *context)
 {
     static char buffer[64 * 1024]; /* the shepherd is one thread */
     int *fd = &task->pipe_fd[which];
@@ -137,18 +188,12 @@ void task_read(struct task *task, int which, int64_t now_ms, output_sink *sink,
     while (n < 0 && errno == EINTR);
     if (n < 0 && errno == EAGAIN)
         return;
-    if (n <= 0) {
+    if (n <= 0 || (which == REPORT &&
+                   !take_reports(task, buffer, (size_t)n, report, context)))
         close_fd(fd);
-        return;
-    }
-    if (which != REPORT) {
+    else if (which != REPORT)
         output_feed(&task->output[which], buffer, (size_t)n, now_ms, sink,
                     context);
-    } else if ((size_t)n == sizeof task->report) {
-        memcpy(&task->report, buffer, sizeof task->report);
-        task->report.error[EXEC_ERROR_MAX - 1] = '\0';
-        task->reported = true;
-    }
 }
 
 bool task_over(const struct task *task, int64_t now_ms)
@@ -167,10 +212,11 @@ bool task_verdict(const struct task *task, int32_t *ret_exit_code,
 
     ret_error[0] = '\0';
     if (task->reported) {
-        *ret_exit_code = task->report.exit_code;
-        if (!task->report.ok)
-            memcpy(ret_error, task->report.error, EXEC_ERROR_MAX);
-        return task->report.ok;
+        bool ok = task->last.state == EXEC_COMPLETED;
+        *ret_exit_code = task->last.exit_code;
+        if (!ok)
+            memcpy(ret_error, task->last.error, EXEC_ERROR_MAX);
+        return ok;
     }
     if (WIFSIGNALED(status)) {
         const char *name = sigabbrev_np(WTERMSIG(status));

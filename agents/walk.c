@@ -1,11 +1,10 @@
 /*
  * walk.c - see walk.h.
  *
- * Invariants: missing[i] is the number of i's parents that have not completed;
- * a node is in the ring of ready nodes exactly when it is WAITING with
- * missing == 0. running and waiting count states; a waiting node that is not
- * ready has a running or waiting ancestor, so waiting > 0 with nothing running
- * and nothing ready cannot be.
+ * Invariants: missing[u] is the number of edges into unit u from other units
+ * whose source can still change (WAITING or RUNNING); a unit is in the ring of
+ * ready ones exactly when it is not out, misses nothing and has a WAITING node.
+ * Units form no circle, so as long as a node waits something is out or ready.
  */
 #include "agents/walk.h"
 
@@ -14,36 +13,63 @@
 
 struct walk {
     const struct plan *plan;
-    uint8_t *state; /* enum wire_node_state */
-    uint32_t *missing;
-    uint32_t *ready; /* every node enters at most once: no wrap-around */
-    size_t ready_head, ready_tail;
-    uint32_t *changed; /* what walk_fail and walk_abandon hand out */
-    size_t running, waiting, completed;
+    const struct units *units;
+    uint8_t *state;    /* enum wire_node_state */
+    uint32_t *missing; /* by unit, as is is_out */
+    bool *is_out;
+    uint32_t *ready; /* ring of units->count: each is in it once at most */
+    size_t ready_head, ready_count;
+    uint32_t *changed; /* what walk_fail and its like hand out */
+    size_t out, completed;
 };
 
-struct walk *walk_new(const struct plan *plan)
+static bool has_waiting(const struct walk *walk, uint32_t unit)
+{
+    const struct unit *u = &walk->units->list[unit];
+
+    for (size_t i = 0; i < u->count; i++)
+        if (walk->state[u->nodes[i]] == WIRE_NODE_WAITING)
+            return true;
+    return false;
+}
+
+static void push_ready(struct walk *walk, uint32_t unit)
+{
+    if (walk->is_out[unit] || walk->missing[unit] > 0 ||
+        !has_waiting(walk, unit))
+        return;
+    assert(walk->ready_count < walk->units->count);
+    walk->ready[(walk->ready_head + walk->ready_count++) % walk->units->count] =
+        unit;
+}
+
+struct walk *walk_new(const struct plan *plan, const struct units *units)
 {
     struct walk *walk = calloc(1, sizeof *walk);
 
     if (!walk)
         return NULL;
     walk->plan = plan;
+    walk->units = units;
     walk->state = calloc(plan->count, sizeof *walk->state);
-    walk->missing = calloc(plan->count, sizeof *walk->missing);
-    walk->ready = calloc(plan->count, sizeof *walk->ready);
+    walk->missing = calloc(units->count, sizeof *walk->missing);
+    walk->is_out = calloc(units->count, sizeof *walk->is_out);
+    walk->ready = calloc(units->count, sizeof *walk->ready);
     walk->changed = calloc(plan->count, sizeof *walk->changed);
-    if (!walk->state || !walk->missing || !walk->ready || !walk->changed) {
+    if (!walk->state || !walk->missing || !walk->is_out || !walk->ready ||
+        !walk->changed) {
         walk_free(&walk);
         return NULL;
     }
-    walk->waiting = plan->count;
     for (uint32_t i = 0; i < plan->count; i++) {
+        const struct plan_node *node = &plan->nodes[i];
         walk->state[i] = WIRE_NODE_WAITING;
-        walk->missing[i] = (uint32_t)plan->nodes[i].parent_count;
-        if (walk->missing[i] == 0)
-            walk->ready[walk->ready_tail++] = i;
+        for (size_t k = 0; k < node->parent_count; k++)
+            if (units->of[node->parents[k]] != units->of[i])
+                walk->missing[units->of[i]]++;
     }
+    for (uint32_t u = 0; u < units->count; u++)
+        push_ready(walk, u);
     return walk;
 }
 
@@ -56,6 +82,7 @@ void walk_free(struct walk **walk_p)
         return;
     free(walk->state);
     free(walk->missing);
+    free(walk->is_out);
     free(walk->ready);
     free(walk->changed);
     free(walk);
@@ -63,76 +90,114 @@ void walk_free(struct walk **walk_p)
 
 bool walk_ready(const struct walk *walk)
 {
-    return walk->ready_head < walk->ready_tail;
+    return walk->ready_count > 0;
 }
 
-bool walk_next(struct walk *walk, uint32_t *ret_node)
+bool walk_next(struct walk *walk, uint32_t *ret_unit)
 {
-    if (!walk_ready(walk))
+    if (walk->ready_count == 0)
         return false;
-    uint32_t node = walk->ready[walk->ready_head++];
-    assert(walk->state[node] == WIRE_NODE_WAITING);
-    walk->state[node] = WIRE_NODE_RUNNING;
-    walk->waiting--;
-    walk->running++;
-    *ret_node = node;
+    uint32_t unit = walk->ready[walk->ready_head];
+    walk->ready_head = (walk->ready_head + 1) % walk->units->count;
+    walk->ready_count--;
+    assert(!walk->is_out[unit] && has_waiting(walk, unit));
+    walk->is_out[unit] = true;
+    walk->out++;
+    *ret_unit = unit;
     return true;
 }
 
-static void leave_running(struct walk *walk, uint32_t node,
-                          enum wire_node_state state)
+void walk_return(struct walk *walk, uint32_t unit)
 {
-    assert(node < walk->plan->count);
-    assert(walk->state[node] == WIRE_NODE_RUNNING);
+    const struct unit *u = &walk->units->list[unit];
+
+    assert(walk->is_out[unit]);
+    for (size_t i = 0; i < u->count; i++)
+        assert(walk->state[u->nodes[i]] != WIRE_NODE_RUNNING);
+    walk->is_out[unit] = false;
+    walk->out--;
+    push_ready(walk, unit);
+}
+
+/* The node has reached its last state: what waits for it, waits less. */
+static void settle(struct walk *walk, uint32_t node, enum wire_node_state state)
+{
+    const struct plan_node *n = &walk->plan->nodes[node];
+
     walk->state[node] = (uint8_t)state;
-    walk->running--;
+    for (size_t k = 0; k < n->child_count; k++) {
+        uint32_t unit = walk->units->of[n->children[k]];
+        if (unit == walk->units->of[node])
+            continue;
+        assert(walk->missing[unit] > 0);
+        if (--walk->missing[unit] == 0)
+            push_ready(walk, unit);
+    }
+}
+
+void walk_start(struct walk *walk, uint32_t node)
+{
+    assert(walk->is_out[walk->units->of[node]]);
+    assert(walk->state[node] == WIRE_NODE_WAITING);
+    walk->state[node] = WIRE_NODE_RUNNING;
 }
 
 void walk_complete(struct walk *walk, uint32_t node)
 {
-    const struct plan_node *n = &walk->plan->nodes[node];
-
-    leave_running(walk, node, WIRE_NODE_COMPLETED);
+    assert(walk->state[node] == WIRE_NODE_RUNNING);
     walk->completed++;
-    for (size_t k = 0; k < n->child_count; k++) {
-        uint32_t child = n->children[k];
-        assert(walk->missing[child] > 0);
-        if (--walk->missing[child] == 0 &&
-            walk->state[child] == WIRE_NODE_WAITING)
-            walk->ready[walk->ready_tail++] = child;
-    }
+    settle(walk, node, WIRE_NODE_COMPLETED);
 }
 
-void walk_fail(struct walk *walk, uint32_t node, const uint32_t **ret_skipped,
-               size_t *ret_count)
+/* Did this node end without completing? */
+static bool is_broken(uint8_t state)
+{
+    return state == WIRE_NODE_FAILED || state == WIRE_NODE_SKIPPED ||
+           state == WIRE_NODE_CANCELLED;
+}
+
+/* First every descendant is marked, then all are settled: a unit must not
+ * become ready for a node that is about to be skipped. Parents come before
+ * children, so one pass reaches every descendant and no recursion is needed
+ * however deep the graph is. */
+static void break_node(struct walk *walk, uint32_t node,
+                       enum wire_node_state state, const uint32_t **ret_skipped,
+                       size_t *ret_count)
 {
     const struct plan *plan = walk->plan;
     size_t count = 0;
 
-    leave_running(walk, node, WIRE_NODE_FAILED);
-    /* Parents come before children, so one pass reaches every descendant and
-     * no recursion is needed however deep the graph is. */
+    assert(walk->state[node] == WIRE_NODE_RUNNING);
+    walk->state[node] = (uint8_t)state;
     for (uint32_t i = node + 1; i < plan->count; i++) {
         const struct plan_node *n = &plan->nodes[i];
         if (walk->state[i] != WIRE_NODE_WAITING)
             continue;
         for (size_t k = 0; k < n->parent_count; k++) {
-            uint8_t parent = walk->state[n->parents[k]];
-            if (parent == WIRE_NODE_FAILED || parent == WIRE_NODE_SKIPPED) {
+            if (is_broken(walk->state[n->parents[k]])) {
                 walk->state[i] = WIRE_NODE_SKIPPED;
-                walk->waiting--;
                 walk->changed[count++] = i;
                 break;
             }
         }
     }
+    settle(walk, node, state);
+    for (size_t i = 0; i < count; i++)
+        settle(walk, walk->changed[i], WIRE_NODE_SKIPPED);
     *ret_skipped = walk->changed;
     *ret_count = count;
 }
 
-void walk_cancel(struct walk *walk, uint32_t node)
+void walk_fail(struct walk *walk, uint32_t node, const uint32_t **ret_skipped,
+               size_t *ret_count)
 {
-    leave_running(walk, node, WIRE_NODE_CANCELLED);
+    break_node(walk, node, WIRE_NODE_FAILED, ret_skipped, ret_count);
+}
+
+void walk_cancel(struct walk *walk, uint32_t node, const uint32_t **ret_skipped,
+                 size_t *ret_count)
+{
+    break_node(walk, node, WIRE_NODE_CANCELLED, ret_skipped, ret_count);
 }
 
 void walk_abandon(struct walk *walk, const uint32_t **ret_cancelled,
@@ -146,8 +211,7 @@ void walk_abandon(struct walk *walk, const uint32_t **ret_cancelled,
             walk->changed[count++] = i;
         }
     }
-    walk->waiting = 0;
-    walk->ready_head = walk->ready_tail;
+    walk->ready_count = 0;
     *ret_cancelled = walk->changed;
     *ret_count = count;
 }
@@ -157,9 +221,14 @@ enum wire_node_state walk_state(const struct walk *walk, uint32_t node)
     return (enum wire_node_state)walk->state[node];
 }
 
+const uint8_t *walk_states(const struct walk *walk)
+{
+    return walk->state;
+}
+
 bool walk_done(const struct walk *walk)
 {
-    return walk->running == 0 && !walk_ready(walk);
+    return walk->out == 0 && walk->ready_count == 0;
 }
 
 bool walk_all_completed(const struct walk *walk)

@@ -1,0 +1,1083 @@
+/*
+ * relation_kinds.c - what each kind of data node makes of its input. A table of
+ * functions, one a kind; see DATA.md for the configurations.
+ */
+#include "agents/relation_inside.h"
+
+#include "agents/files.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct step { /* one call of relation_of() */
+    struct relations *r;
+    uint32_t node;
+    const json_t *config;
+    struct relation *const *parents;
+    size_t parent_count;
+    char *why;
+};
+
+static const char *text_of(const struct step *s, const char *key)
+{
+    return json_string_value(json_object_get(s->config, key));
+}
+
+/* ---- extract --------------------------------------------------------- */
+
+static int describe(struct step *s, struct store *store, struct schema *ret)
+{
+    const char *sql = text_of(s, "sql"), *table = text_of(s, "table");
+    const char *schema = text_of(s, "schema");
+    int rc;
+
+    if (store->pg) {
+        rc = sql ? pg_describe(store->pg, sql, true, ret)
+                 : pg_describe_table(store->pg, schema, table, ret);
+        if (rc < 0)
+            snprintf(s->why, RELATION_WHY_MAX, "%s", pg_error(store->pg));
+    } else {
+        rc = sql ? lite_describe(store->lite, sql, true, ret)
+                 : lite_describe_table(store->lite, table, ret);
+        if (rc < 0)
+            snprintf(s->why, RELATION_WHY_MAX, "%s", lite_error(store->lite));
+    }
+    return rc;
+}
+
+/* The names that "table.column" may use. */
+static int set_origin(struct step *s, struct schema *schema)
+{
+    const char *table = text_of(s, "table");
+    const char *origin = table ? table : s->r->plan->nodes[s->node].id;
+
+    for (size_t i = 0; i < schema->count; i++) {
+        struct column *column = &schema->columns[i];
+        free(column->origin);
+        column->origin = strdup(origin);
+        if (!column->origin)
+            return -ENOMEM;
+        column->not_null = false; /* a matter of targets */
+    }
+    return 0;
+}
+
+static void print_scan(const struct step *s, const struct store *store,
+                       const struct schema *schema, struct text *sql)
+{
+    const char *own = text_of(s, "sql"), *in = text_of(s, "schema");
+
+    text_add(sql, "SELECT ");
+    print_columns(schema, NULL, sql);
+    text_add(sql, " FROM ");
+    if (own) {
+        /* Checked to be one statement; the line break ends a comment. */
+        text_addf(sql, "(\n%s\n) AS q", own);
+        return;
+    }
+    if (in && store->pg) {
+        expr_quote_name(in, sql);
+        text_add(sql, ".");
+    }
+    expr_quote_name(text_of(s, "table"), sql);
+}
+
+static int scan(struct step *s, struct relation **ret)
+{
+    struct store *store;
+    struct schema schema = {0};
+    struct text sql = {0};
+    const char *name = text_of(s, "connection");
+    int rc = relations_store(s->r, name ? name : "", true, &store, s->why);
+
+    if (rc < 0)
+        return rc;
+    rc = describe(s, store, &schema);
+    if (rc == 0)
+        rc = set_origin(s, &schema);
+    if (rc == 0)
+        print_scan(s, store, &schema, &sql);
+    if (rc == 0 && store->pg) {
+        struct relation *relation = relation_new(s->r, s->node, store);
+        rc = relation ? schema_copy(&schema, &relation->schema) : -ENOMEM;
+        if (rc == 0)
+            rc = relation_set_sql(relation, &sql);
+        *ret = relation;
+    } else if (rc == 0) {
+        struct source *source = source_new(s->r, s->node, store, &schema);
+        if (source)
+            source->sql = text_take(&sql);
+        rc = source && source->sql ? relation_read(s->r, source, ret) : -ENOMEM;
+    }
+    schema_clear(&schema);
+    text_clear(&sql);
+    return rc == -ENOMEM ? why_memory(s->why) : rc;
+}
+
+static int filter_by(struct step *s, struct relation *from, const char *key,
+                     struct relation **ret)
+{
+    const struct expr_side side = {&from->schema, "t", NULL};
+    struct select select = {0};
+    char reason[EXPR_WHY_MAX];
+    int rc = expr_read(json_object_get(json_object_get(s->config, key), "tree"),
+                       &side, 1, false, &select.where, reason);
+
+    if (rc < 0)
+        why_say(s->why, "%s: %s", key, reason);
+    else if (expr_type_of(select.where) != TYPE_BOOLEAN &&
+             expr_type_of(select.where) != TYPE_NULL)
+        rc = why_set(s->why, "%s is %s: a condition is true or false", key,
+                     type_name(expr_type_of(select.where)));
+    for (size_t i = 0; i < from->schema.count && rc == 0; i++)
+        rc = select_column(&select, from, i, from->schema.columns[i].name,
+                           s->why);
+    if (rc == 0)
+        rc = select_make(s->r, from, s->node, &select, ret, s->why);
+    select_clear(&select);
+    return rc;
+}
+
+static int make_extract(struct step *s, struct relation **ret)
+{
+    struct relation *relation = NULL;
+    int rc = scan(s, &relation);
+
+    if (rc == 0 && json_object_get(s->config, "filter"))
+        rc = filter_by(s, relation, "filter", &relation);
+    if (rc == 0 && json_object_get(s->config, "columns"))
+        rc = relation_project(s->r, relation, s->node,
+                              json_object_get(s->config, "columns"), &relation,
+                              s->why);
+    *ret = relation;
+    return rc;
+}
+
+/* ---- files and sequences --------------------------------------------- */
+
+static int make_file(struct step *s, struct relation **ret)
+{
+    char error[FILES_ERROR_MAX];
+    struct feed *feed;
+    bool csv = strcmp(s->r->plan->nodes[s->node].kind, "csv_read") == 0;
+    const char *root = s->r->settings->files;
+    int rc = csv ? csv_feed(root, s->config, &feed, error)
+                 : jsonl_feed(root, s->config, &feed, error);
+
+    if (rc < 0) {
+        snprintf(s->why, RELATION_WHY_MAX, "%s", error);
+        return rc;
+    }
+    rc = relation_names(&feed->schema, s->why);
+    struct source *source =
+        rc < 0 ? NULL : source_new(s->r, s->node, NULL, &feed->schema);
+    feed_close(&feed); /* opened again when it is read */
+    if (rc < 0)
+        return rc;
+    if (!source)
+        return why_memory(s->why);
+    source->config = s->config;
+    rc = relation_read(s->r, source, ret);
+    return rc < 0 ? why_memory(s->why) : 0;
+}
+
+/* Numbers the rows of an input. */
+static int number_rows(struct step *s, struct relation *from, const char *name,
+                       struct relation **ret)
+{
+    const json_t *start = json_object_get(s->config, "start");
+    const json_t *step = json_object_get(s->config, "step");
+    struct text sql = {0};
+    int rc = relation_local(s->r, from, &from, s->why);
+    size_t taken;
+
+    if (rc == 0)
+        rc = relation_shallow(s->r, &from, 0, s->why);
+    if (rc < 0)
+        return rc;
+    if (schema_find(&from->schema, name, NULL, &taken) == 0)
+        return why_set(s->why,
+                       "the input already has a column \"%.60s\": give the "
+                       "sequence another name",
+                       name);
+    struct relation *to = relation_new(s->r, s->node, NULL);
+    if (!to || relation_inherit(to, from) < 0 ||
+        schema_copy(&from->schema, &to->schema) < 0 ||
+        !schema_add(&to->schema, name, TYPE_INTEGER))
+        return why_memory(s->why);
+    text_add(&sql, "SELECT ");
+    print_columns(&from->schema, "t", &sql);
+    text_addf(&sql, ", %lld + %lld * (row_number() OVER () - 1) AS ",
+              start ? (long long)json_integer_value(start) : 1,
+              step ? (long long)json_integer_value(step) : 1);
+    expr_quote_name(name, &sql);
+    text_addf(&sql, " FROM (%s) AS t", from->sql);
+    *ret = to;
+    return relation_set_sql(to, &sql) < 0 ? why_memory(s->why) : 0;
+}
+
+static int make_sequence(struct step *s, struct relation **ret)
+{
+    struct schema schema = {0};
+    const char *name = text_of(s, "column");
+
+    if (s->parent_count > 0)
+        return number_rows(s, s->parents[0], name ? name : "", ret);
+    if (!name || !json_is_integer(json_object_get(s->config, "count")))
+        return why_set(s->why, "a sequence without input needs \"column\" and "
+                               "\"count\"");
+    if (!schema_add(&schema, name, TYPE_INTEGER))
+        return why_memory(s->why);
+    struct source *source = source_new(s->r, s->node, NULL, &schema);
+    schema_clear(&schema);
+    if (!source)
+        return why_memory(s->why);
+    source->config = s->config;
+    return relation_read(s->r, source, ret) < 0 ? why_memory(s->why) : 0;
+}
+
+/* ---- one input ------------------------------------------------------- */
+
+static int make_filter(struct step *s, struct relation **ret)
+{
+    return filter_by(s, s->parents[0], "where", ret);
+}
+
+static int make_select(struct step *s, struct relation **ret)
+{
+    return relation_project(s->r, s->parents[0], s->node,
+                            json_object_get(s->config, "columns"), ret, s->why);
+}
+
+/* keep: the input's columns stay where they are, but those of a computed one's
+ * name are replaced; the other computed ones come behind. */
+static int make_map(struct step *s, struct relation **ret)
+{
+    struct relation *from = s->parents[0];
+    const json_t *columns = json_object_get(s->config, "columns");
+    struct select computed = {0}, select = {0};
+    int rc = read_outs(&computed, columns, &from, 1, false, s->why);
+    bool keep = json_is_true(json_object_get(s->config, "keep"));
+
+    for (size_t i = 0; keep && i < from->schema.count && rc == 0; i++) {
+        const char *name = from->schema.columns[i].name;
+        struct out *found = NULL;
+        for (size_t k = 0; k < computed.count && !found; k++)
+            if (strcmp(computed.outs[k].name, name) == 0)
+                found = &computed.outs[k];
+        if (!found) {
+            rc = select_column(&select, from, i, name, s->why);
+        } else if (!found->expr) {
+            rc = select_column(&select, from, found->index, name, s->why);
+        } else {
+            rc = select_expr(&select, name, found->expr, s->why);
+            found->expr = NULL;
+        }
+        if (found)
+            found->name[0] = '\0'; /* is in */
+    }
+    for (size_t k = 0; k < computed.count && rc == 0; k++) {
+        struct out *out = &computed.outs[k];
+        if (!*out->name)
+            continue;
+        if (out->expr) {
+            rc = select_expr(&select, out->name, out->expr, s->why);
+            out->expr = NULL;
+        } else {
+            rc = select_column(&select, from, out->index, out->name, s->why);
+        }
+    }
+    if (rc == 0)
+        rc = select_make(s->r, from, s->node, &select, ret, s->why);
+    select_clear(&computed);
+    select_clear(&select);
+    return rc;
+}
+
+static int find_columns(const struct step *s, const struct relation *from,
+                        const json_t *names, size_t **ret, size_t *ret_count)
+{
+    size_t count = json_array_size(names);
+    size_t *found = calloc(count + 1, sizeof *found);
+
+    if (!found)
+        return why_memory(s->why);
+    for (size_t i = 0; i < count; i++) {
+        const char *name = json_string_value(json_array_get(names, i));
+        int rc = schema_find(&from->schema, name ? name : "", NULL, &found[i]);
+        if (rc < 0) {
+            free(found);
+            return why_no_column(&from->schema, name ? name : "", rc, s->why);
+        }
+    }
+    *ret = found;
+    *ret_count = count;
+    return 0;
+}
+
+static bool is_named(const json_t *columns, const char *name)
+{
+    for (size_t i = 0; i < json_array_size(columns); i++) {
+        const char *other = json_string_value(
+            json_object_get(json_array_get(columns, i), "name"));
+        if (other && strcmp(other, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int check_grouped(struct step *s, const struct select *select)
+{
+    for (size_t i = 0; i < select->count; i++) {
+        const struct out *out = &select->outs[i];
+        const char *name = out->name;
+        bool grouped = false;
+        if (out->expr) {
+            grouped = expr_grouped(out->expr, select->group,
+                                   select->group_count, &name);
+        } else {
+            for (size_t k = 0; k < select->group_count; k++)
+                grouped = grouped || select->group[k] == out->index;
+        }
+        if (!grouped)
+            return why_set(s->why,
+                           "column \"%.60s\": \"%.60s\" is neither in group_by "
+                           "nor inside of an aggregate such as sum()",
+                           out->name, name);
+    }
+    return 0;
+}
+
+static int make_aggregate(struct step *s, struct relation **ret)
+{
+    struct relation *from = s->parents[0];
+    const json_t *columns = json_object_get(s->config, "columns");
+    struct select select = {.aggregate = true};
+    int rc = find_columns(s, from, json_object_get(s->config, "group_by"),
+                          &select.group, &select.group_count);
+
+    for (size_t i = 0; rc == 0 && i < select.group_count; i++) {
+        const char *name = from->schema.columns[select.group[i]].name;
+        if (!is_named(columns, name))
+            rc = select_column(&select, from, select.group[i], name, s->why);
+    }
+    if (rc == 0)
+        rc = read_outs(&select, columns, &from, 1, true, s->why);
+    if (rc == 0)
+        rc = check_grouped(s, &select);
+    if (rc == 0)
+        rc = select_make(s->r, from, s->node, &select, ret, s->why);
+    select_clear(&select);
+    return rc;
+}
+
+static int make_sort(struct step *s, struct relation **ret)
+{
+    struct relation *from = s->parents[0];
+    const json_t *by = json_object_get(s->config, "by");
+    struct select select = {0};
+    struct order *order = calloc(json_array_size(by) + 1, sizeof *order);
+    int rc = order ? 0 : why_memory(s->why);
+
+    for (size_t i = 0; i < json_array_size(by) && rc == 0; i++) {
+        const json_t *item = json_array_get(by, i);
+        const char *name = json_string_value(json_object_get(item, "column"));
+        const char *nulls = json_string_value(json_object_get(item, "nulls"));
+        rc = schema_find(&from->schema, name ? name : "", NULL,
+                         &order[i].column);
+        if (rc < 0)
+            why_no_column(&from->schema, name ? name : "", rc, s->why);
+        order[i].descending = json_is_true(json_object_get(item, "descending"));
+        order[i].nulls_first =
+            nulls ? strcmp(nulls, "first") == 0 : order[i].descending;
+    }
+    for (size_t i = 0; i < from->schema.count && rc == 0; i++)
+        rc = select_column(&select, from, i, from->schema.columns[i].name,
+                           s->why);
+    if (rc == 0) {
+        select.order = order;
+        select.order_count = json_array_size(by);
+        rc = select_make(s->r, from, s->node, &select, ret, s->why);
+    }
+    select_clear(&select);
+    free(order);
+    return rc;
+}
+
+static int distinct_rows(struct step *s, struct relation *from,
+                         struct relation **ret)
+{
+    struct select select = {.distinct = true};
+    int rc = 0;
+
+    for (size_t i = 0; i < from->schema.count && rc == 0; i++)
+        rc = select_column(&select, from, i, from->schema.columns[i].name,
+                           s->why);
+    if (rc == 0)
+        rc = select_make(s->r, from, s->node, &select, ret, s->why);
+    select_clear(&select);
+    return rc;
+}
+
+static void print_sort_key(const struct relation *from, size_t index,
+                           struct text *to)
+{
+    const struct column *column = &from->schema.columns[index];
+
+    text_add(to, "t.");
+    expr_quote_name(column->name, to);
+    if (from->place && column->type == TYPE_TEXT)
+        text_add(to, " COLLATE \"C\"");
+    else if (!from->place && column->type == TYPE_DECIMAL)
+        text_add(to, " COLLATE \"decimal\"");
+}
+
+/* One row for each key: of those alike the one whose other columns sort first,
+ * so that both engines keep the same. */
+static int distinct_by(struct step *s, struct relation *from,
+                       const size_t *keys, size_t key_count,
+                       struct relation **ret)
+{
+    struct text sql = {0};
+
+    if (!relation_pushes(s->r, from, s->node)) {
+        int rc = relation_local(s->r, from, &from, s->why);
+        if (rc == 0)
+            rc = relation_shallow(s->r, &from, 0, s->why);
+        if (rc < 0)
+            return rc;
+    }
+    struct relation *to = relation_new(s->r, s->node, from->place);
+    if (!to || relation_inherit(to, from) < 0 ||
+        schema_copy(&from->schema, &to->schema) < 0)
+        return why_memory(s->why);
+    text_add(&sql, "SELECT ");
+    print_columns(&from->schema, "u", &sql);
+    text_add(&sql, " FROM (SELECT ");
+    print_columns(&from->schema, "t", &sql);
+    text_add(&sql, ", row_number() OVER (PARTITION BY ");
+    for (size_t i = 0; i < key_count; i++) {
+        text_add(&sql, i ? ", " : "");
+        print_sort_key(from, keys[i], &sql);
+    }
+    text_add(&sql, " ORDER BY ");
+    for (size_t i = 0; i < from->schema.count; i++) {
+        text_add(&sql, i ? ", " : "");
+        print_sort_key(from, i, &sql);
+        text_add(&sql, " NULLS LAST");
+    }
+    text_addf(&sql,
+              ") AS \"dispatch row\" FROM (%s) AS t) AS u WHERE "
+              "u.\"dispatch row\" = 1",
+              from->sql);
+    *ret = to;
+    return relation_set_sql(to, &sql) < 0 ? why_memory(s->why) : 0;
+}
+
+static int make_distinct(struct step *s, struct relation **ret)
+{
+    struct relation *from = s->parents[0];
+    const json_t *names = json_object_get(s->config, "columns");
+    size_t *keys = NULL, count = 0;
+
+    if (json_array_size(names) == 0)
+        return distinct_rows(s, from, ret);
+    int rc = find_columns(s, from, names, &keys, &count);
+    if (rc < 0)
+        return rc;
+    rc = distinct_by(s, from, keys, count, ret);
+    free(keys);
+    return rc;
+}
+
+/* ---- union ----------------------------------------------------------- */
+
+static const enum type numbers[] = {TYPE_INTEGER, TYPE_DECIMAL, TYPE_DOUBLE};
+
+static int rank_of(enum type type)
+{
+    for (int i = 0; i < 3; i++)
+        if (numbers[i] == type)
+            return i;
+    return -1;
+}
+
+/* The type that holds values of both, or TYPE_NULL. */
+static enum type common_type(enum type a, enum type b)
+{
+    if (a == b)
+        return a;
+    if (rank_of(a) >= 0 && rank_of(b) >= 0)
+        return numbers[rank_of(a) > rank_of(b) ? rank_of(a) : rank_of(b)];
+    if ((a == TYPE_DATE && b == TYPE_TIMESTAMP) ||
+        (b == TYPE_DATE && a == TYPE_TIMESTAMP))
+        return TYPE_TIMESTAMP;
+    return TYPE_NULL;
+}
+
+/* All parents' columns by the first one's names, in types that hold all. */
+static int common_schema(struct step *s, struct schema *ret)
+{
+    int rc = schema_copy(&s->parents[0]->schema, ret);
+
+    if (rc < 0)
+        return why_memory(s->why);
+    for (size_t i = 0; i < ret->count; i++) {
+        struct column *column = &ret->columns[i];
+        column->bits = column->length = 0;
+        column->precision = column->scale = -1;
+        free(column->native);
+        column->native = NULL;
+    }
+    for (size_t p = 1; p < s->parent_count; p++) {
+        const struct schema *other = &s->parents[p]->schema;
+        char mine[150], theirs[150];
+        schema_list(ret, mine, sizeof mine);
+        schema_list(other, theirs, sizeof theirs);
+        if (other->count != ret->count)
+            return why_set(s->why, "the inputs' columns differ: %s and %s",
+                           mine, theirs);
+        for (size_t i = 0; i < ret->count; i++) {
+            struct column *column = &ret->columns[i];
+            size_t at;
+            if (schema_find(other, column->name, NULL, &at) < 0)
+                return why_set(s->why, "the inputs' columns differ: %s and %s",
+                               mine, theirs);
+            enum type type = common_type(column->type, other->columns[at].type);
+            if (type == TYPE_NULL)
+                return why_set(s->why,
+                               "column \"%.60s\" is %s in one input and %s in "
+                               "another: cast one of them",
+                               column->name, type_name(column->type),
+                               type_name(other->columns[at].type));
+            column->type = type;
+        }
+    }
+    return 0;
+}
+
+static int make_union(struct step *s, struct relation **ret)
+{
+    struct schema schema = {0};
+    struct text sql = {0};
+    struct store *place = s->parents[0]->place;
+    struct relation **fitted =
+        calloc(s->parent_count, sizeof(struct relation *));
+    int rc = fitted ? common_schema(s, &schema) : why_memory(s->why);
+
+    for (size_t i = 0; i < s->parent_count && rc == 0; i++)
+        if (!relation_pushes(s->r, s->parents[i], s->node) ||
+            s->parents[i]->place != place)
+            place = NULL;
+    for (size_t i = 0; i < s->parent_count && rc == 0; i++) {
+        struct relation *from = s->parents[i];
+        if (!place)
+            rc = relation_local(s->r, from, &from, s->why);
+        if (rc == 0)
+            rc = relation_fit(s->r, from, s->node, &schema, &fitted[i], s->why);
+        if (rc == 0 && fitted[i]->place != place)
+            rc = -EAGAIN; /* one cast cannot be pushed: all come here */
+        if (rc == -EAGAIN && place) {
+            place = NULL;
+            rc = 0;
+            i = (size_t)-1; /* from the first again */
+        }
+    }
+    struct relation *to = rc == 0 ? relation_new(s->r, s->node, place) : NULL;
+    if (rc == 0 && (!to || schema_copy(&schema, &to->schema) < 0))
+        rc = why_memory(s->why);
+    for (size_t i = 0; i < s->parent_count && rc == 0; i++) {
+        if (relation_inherit(to, fitted[i]) < 0)
+            rc = why_memory(s->why);
+        text_add(&sql, i ? " UNION ALL SELECT " : "SELECT ");
+        print_columns(&schema, "t", &sql);
+        text_addf(&sql, " FROM (%s) AS t", fitted[i]->sql);
+    }
+    if (rc == 0 && relation_set_sql(to, &sql) < 0)
+        rc = why_memory(s->why);
+    if (rc == 0 && json_is_true(json_object_get(s->config, "distinct")))
+        rc = distinct_rows(s, to, &to);
+    *ret = to;
+    text_clear(&sql);
+    schema_clear(&schema);
+    free(fitted);
+    return rc;
+}
+
+/* ---- join ------------------------------------------------------------ */
+
+enum { KEYS_MAX = 32 };
+
+struct join {
+    struct relation *side[2];
+    const char *how;
+    json_t *condition; /* a tree over l and r */
+    /* Columns of the right side that the left one's are equal to. */
+    size_t keys[KEYS_MAX], key_count;
+    /* Left columns whose right twin of the same name is left out. */
+    bool *same;
+};
+
+static const char *op_of(const char *operator)
+{
+    static const char *const ops[][2] = {
+        {"=", "eq"}, {"==", "eq"}, {"!=", "ne"}, {"<>", "ne"},
+        {"<", "lt"}, {"<=", "le"}, {">", "gt"},  {">=", "ge"}};
+
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
+        if (strcmp(ops[i][0], operator) == 0)
+            return ops[i][1];
+    return NULL;
+}
+
+/* When the two sides of an equality differ in type, the right one gets a column
+ * more, already in the common type, so that it can be looked up by an index. */
+static int widen(struct step *s, struct join *join, size_t left, size_t *right,
+                 enum type type)
+{
+    struct relation *from = join->side[1];
+    const struct expr_side side = {&from->schema, "t", NULL};
+    const struct column to = {.type = type, .precision = -1, .scale = -1};
+    struct select select = {0};
+    struct expr *expr = NULL;
+    char name[64], reason[EXPR_WHY_MAX];
+    int rc = 0;
+
+    (void)left;
+    for (size_t i = 0; i < from->schema.count && rc == 0; i++)
+        rc = select_column(&select, from, i, from->schema.columns[i].name,
+                           s->why);
+    if (rc == 0)
+        rc = expr_column(&side, *right, &expr);
+    if (rc == 0 && (rc = expr_cast(&expr, &to, reason)) < 0)
+        why_say(s->why, "on: %s", reason);
+    snprintf(name, sizeof name, "dispatch key %zu", join->key_count);
+    if (rc == 0)
+        rc = select_expr(&select, name, expr, s->why);
+    else
+        expr_free(&expr);
+    if (rc == 0)
+        rc = select_make(s->r, from, s->node, &select, &join->side[1], s->why);
+    *right = from->schema.count;
+    select_clear(&select);
+    return rc;
+}
+
+static int add_pair(struct step *s, struct join *join, const json_t *item)
+{
+    const char *names[2] = {
+        json_string_value(json_object_get(item, "left")),
+        json_string_value(json_object_get(item, "right")),
+    };
+    const char *word = json_string_value(json_object_get(item, "operator"));
+    const char *op = op_of(word ? word : "=");
+    size_t index[2];
+    enum type type[2];
+
+    if (!op)
+        return why_set(s->why, "on: \"%.20s\" is not a comparison", word);
+    for (int i = 0; i < 2; i++) {
+        const struct schema *schema = &s->parents[i]->schema;
+        int rc = schema_find(schema, names[i] ? names[i] : "", NULL, &index[i]);
+        if (rc < 0) {
+            char said[RELATION_WHY_MAX];
+            rc = why_no_column(schema, names[i] ? names[i] : "", rc, said);
+            why_say(s->why, "on, the %s side: %.300s", i ? "right" : "left",
+                    said);
+            return rc;
+        }
+        type[i] = schema->columns[index[i]].type;
+    }
+    bool equal = strcmp(op, "eq") == 0;
+    enum type common = common_type(type[0], type[1]);
+    if (equal && strcmp(s->parents[0]->schema.columns[index[0]].name,
+                        s->parents[1]->schema.columns[index[1]].name) == 0)
+        join->same[index[1]] = true;
+    if (equal && type[0] != type[1] && common != TYPE_NULL &&
+        type[1] != common && !join->side[1]->place) {
+        int rc = widen(s, join, index[0], &index[1], common);
+        if (rc < 0)
+            return rc;
+    }
+    if (equal && join->key_count < KEYS_MAX)
+        join->keys[join->key_count++] = index[1];
+    json_t *tree =
+        json_pack("[s, [s, s, s], [s, s, s]]", op, "col",
+                  join->side[0]->schema.columns[index[0]].name, "left", "col",
+                  join->side[1]->schema.columns[index[1]].name, "right");
+    if (!tree || json_array_append_new(join->condition, tree) < 0)
+        return why_memory(s->why);
+    return 0;
+}
+
+/* Without a list: all of the left, then all of the right but the twins of
+ * equal keys; a right column whose name is taken gets "right_" before it. */
+static int all_columns(struct step *s, const struct join *join,
+                       struct select *select)
+{
+    static const char *const aliases[] = {"l", "r"};
+    bool whole =
+        strcmp(join->how, "right") == 0 || strcmp(join->how, "full") == 0;
+    int rc = 0;
+
+    for (size_t side = 0; side < 2; side++) {
+        const struct schema *schema = &join->side[side]->schema;
+        const struct expr_side of = {schema, aliases[side], NULL};
+        size_t count = s->parents[side]->schema.count; /* not the widened */
+        for (size_t i = 0; i < count && rc == 0; i++) {
+            const struct column *column = &schema->columns[i];
+            struct expr *expr = NULL;
+            char name[300];
+            size_t twin = 0;
+            if (side == 1 && join->same[i])
+                continue;
+            snprintf(name, sizeof name, "%s", column->name);
+            if (side == 1 && schema_find(&join->side[0]->schema, name, NULL,
+                                         &twin) != -ENOENT)
+                snprintf(name, sizeof name, "right_%s", column->name);
+            bool merged = side == 0 && whole &&
+                          schema_find(&s->parents[1]->schema, column->name,
+                                      NULL, &twin) == 0 &&
+                          join->same[twin];
+            if (merged) { /* as USING has it */
+                const struct expr_side sides[] = {
+                    {schema, "l", "left"},
+                    {&join->side[1]->schema, "r", "right"}};
+                char reason[EXPR_WHY_MAX];
+                json_t *tree = json_pack(
+                    "[s, s, [s, s, s], [s, s, s]]", "call", "coalesce", "col",
+                    column->name, "left", "col",
+                    s->parents[1]->schema.columns[twin].name, "right");
+                rc = expr_read(tree, sides, 2, false, &expr, reason);
+                json_decref(tree);
+                if (rc < 0)
+                    why_say(s->why, "%s", reason);
+            } else {
+                rc = expr_column(&of, i, &expr);
+            }
+            if (rc == 0)
+                rc = select_expr(select, name, expr, s->why);
+            if (rc == 0 && column->origin)
+                select->outs[select->count - 1].origin = strdup(column->origin);
+            if (rc == 0)
+                select->outs[select->count - 1].like = column;
+        }
+    }
+    return rc;
+}
+
+/* The right side becomes a table with an index on what is looked up. */
+static int keep_right(struct step *s, struct join *join)
+{
+    struct relation *from = join->side[1], *read;
+    struct text sql = {0};
+    int rc;
+
+    rc = relation_local(s->r, from, &from, s->why);
+    if (rc < 0)
+        return rc;
+    if (from->reads) {
+        read = from;
+        from = from->reads;
+    } else {
+        rc = relation_keep(s->r, from, &read, s->why);
+        if (rc < 0)
+            return rc;
+    }
+    join->side[1] = read;
+    if (join->key_count == 0 || from->index_sql)
+        return 0; /* as another join wanted it; SQLite makes its own */
+    text_addf(&sql, "CREATE INDEX temp.%s_key ON %s (", from->table,
+              from->table);
+    for (size_t i = 0; i < join->key_count; i++) {
+        const struct column *column = &read->schema.columns[join->keys[i]];
+        text_add(&sql, i ? ", " : "");
+        expr_quote_name(column->name, &sql);
+        if (column->type == TYPE_DECIMAL)
+            text_add(&sql, " COLLATE \"decimal\"");
+    }
+    text_add(&sql, ")");
+    from->index_sql = text_take(&sql);
+    return from->index_sql ? 0 : why_memory(s->why);
+}
+
+static bool select_pushes(const struct select *select)
+{
+    for (size_t i = 0; i < select->count; i++)
+        if (select->outs[i].expr && (!expr_postgres_can(select->outs[i].expr) ||
+                                     expr_volatile(select->outs[i].expr)))
+            return false;
+    return true;
+}
+
+/* Reads the condition and the columns; both sides are where they will be. */
+static int read_join(struct step *s, struct join *join, struct select *select,
+                     struct expr **ret_on)
+{
+    const struct expr_side sides[] = {
+        {&join->side[0]->schema, "l", "left"},
+        {&join->side[1]->schema, "r", "right"},
+    };
+    const json_t *columns = json_object_get(s->config, "columns");
+    char reason[EXPR_WHY_MAX];
+    int rc = expr_read(join->condition, sides, 2, false, ret_on, reason);
+
+    if (rc < 0)
+        return why_set(s->why, "on: %s", reason);
+    rc = json_array_size(columns) > 0
+             ? read_outs(select, columns, join->side, 2, false, s->why)
+             : all_columns(s, join, select);
+    if (rc < 0)
+        expr_free(ret_on);
+    return rc;
+}
+
+/* Around a join, whose columns have been computed when a row comes out. */
+static void leave_out_bad(struct relation *to, struct text *sql)
+{
+    struct text inner = *sql;
+
+    *sql = (struct text){0};
+    text_add(sql, "SELECT ");
+    print_columns(&to->schema, "t", sql);
+    text_addf(sql, " FROM (%s) AS t WHERE dp_row_ok(t.",
+              inner.bytes ? inner.bytes : "");
+    expr_quote_name(to->schema.columns[0].name, sql);
+    text_add(sql, ")");
+    sql->failed = sql->failed || inner.failed;
+    text_clear(&inner);
+    to->open = to->has_where = true;
+    to->depth++;
+}
+
+static int print_join(struct step *s, struct join *join,
+                      const struct select *select, const struct expr *on,
+                      struct relation **ret)
+{
+    static const char *const words[][3] = {
+        /* CROSS JOIN keeps SQLite from turning the sides round: the left one
+         * may be a source, which is read once. */
+        {"inner", " JOIN ", " CROSS JOIN "},
+        {"left", " LEFT JOIN ", " LEFT JOIN "},
+        {"right", " RIGHT JOIN ", " RIGHT JOIN "},
+        {"full", " FULL JOIN ", " FULL JOIN "},
+    };
+    struct store *place = join->side[0]->place;
+    struct relation *to = relation_new(s->r, s->node, place);
+    struct text sql = {0};
+    size_t word = 0;
+
+    if (!to || relation_inherit(to, join->side[0]) < 0 ||
+        relation_inherit(to, join->side[1]) < 0)
+        return why_memory(s->why);
+    text_add(&sql, "SELECT ");
+    for (size_t i = 0; i < select->count; i++) {
+        const struct out *out = &select->outs[i];
+        text_add(&sql, i ? ", " : "");
+        print_expr(s->r, place, out->expr, s->node, out->name, false, &sql);
+        text_add(&sql, " AS ");
+        expr_quote_name(out->name, &sql);
+        struct column *column =
+            schema_add(&to->schema, out->name,
+                       out->type == TYPE_NULL ? TYPE_TEXT : out->type);
+        if (!column)
+            return why_memory(s->why);
+        column->origin = out->origin ? strdup(out->origin) : NULL;
+        if (out->like && out->like->native)
+            column->native = strdup(out->like->native);
+    }
+    if (!place && relation_names(&to->schema, s->why) < 0) {
+        text_clear(&sql);
+        return -EINVAL;
+    }
+    while (word < 3 && strcmp(words[word][0], join->how) != 0)
+        word++;
+    text_addf(&sql, " FROM (%s) AS l%s", join->side[0]->sql,
+              words[word][place ? 1 : 2]);
+    if (place)
+        text_addf(&sql, "(%s) AS r ON ", join->side[1]->sql);
+    else /* the table itself, so that its index is seen */
+        text_addf(&sql, "temp.%s AS r ON ", join->side[1]->kept[0]->table);
+    print_expr(s->r, place, on, s->node, "on", false, &sql);
+    if (!place)
+        text_add(&sql, " LIMIT -1"); /* see the top of relation.c */
+    if (!place && s->r->skip[s->node])
+        leave_out_bad(to, &sql);
+    *ret = to;
+    return relation_set_sql(to, &sql) < 0 ? why_memory(s->why) : 0;
+}
+
+static int try_join(struct step *s, struct join *join, bool push,
+                    struct relation **ret)
+{
+    const json_t *on = json_object_get(s->config, "on");
+    struct select select = {0};
+    struct expr *condition = NULL;
+    int rc = 0;
+
+    join->condition = json_pack("[s]", "and");
+    join->same = calloc(s->parents[1]->schema.count + 1, sizeof *join->same);
+    join->key_count = 0;
+    for (int i = 0; i < 2 && rc == 0; i++) {
+        join->side[i] = s->parents[i];
+        if (!push)
+            rc = relation_local(s->r, s->parents[i], &join->side[i], s->why);
+        if (rc == 0 && !push)
+            rc = relation_shallow(s->r, &join->side[i], 30, s->why);
+    }
+    if (!join->condition || !join->same)
+        rc = why_memory(s->why);
+    for (size_t i = 0; i < json_array_size(on) && rc == 0; i++)
+        rc = add_pair(s, join, json_array_get(on, i));
+    if (rc == 0 && json_array_size(on) == 1) /* "and" has two or more */
+        json_array_append(join->condition, json_array_get(join->condition, 1));
+    if (rc == 0 && !push)
+        rc = keep_right(s, join);
+    if (rc == 0)
+        rc = read_join(s, join, &select, &condition);
+    if (rc == 0 && push &&
+        (!select_pushes(&select) || !expr_postgres_can(condition)))
+        rc = -EAGAIN;
+    if (rc == 0 && !push)
+        rc = relation_shallow(s->r, &join->side[0], select_stack(&select),
+                              s->why);
+    if (rc == 0)
+        rc = print_join(s, join, &select, condition, ret);
+    if (rc == 0 && !push && (*ret)->stack < select_stack(&select))
+        (*ret)->stack = select_stack(&select);
+    expr_free(&condition);
+    select_clear(&select);
+    json_decref(join->condition);
+    free(join->same);
+    return rc;
+}
+
+static int make_join(struct step *s, struct relation **ret)
+{
+    struct join join = {.how = text_of(s, "how")};
+    bool push = s->parents[0]->place == s->parents[1]->place &&
+                relation_pushes(s->r, s->parents[0], s->node) &&
+                relation_pushes(s->r, s->parents[1], s->node);
+
+    if (!join.how)
+        join.how = "inner";
+    if (json_array_size(json_object_get(s->config, "on")) == 0)
+        return why_set(s->why, "a join needs \"on\": pairs of columns");
+    int rc = push ? try_join(s, &join, true, ret) : -EAGAIN;
+    return rc == -EAGAIN ? try_join(s, &join, false, ret) : rc;
+}
+
+/* ---- load, as rows to be read on ------------------------------------- */
+
+static int make_given(struct step *s, struct relation **ret)
+{
+    const json_t *columns = json_object_get(s->config, "columns");
+
+    *ret = s->parents[0];
+    if (json_array_size(columns) == 0)
+        return 0;
+    return relation_project(s->r, s->parents[0], s->node, columns, ret, s->why);
+}
+
+/* ---- the table ------------------------------------------------------- */
+
+static const struct {
+    const char *kind;
+    size_t inputs_min, inputs_max;
+    int (*make)(struct step *step, struct relation **ret);
+} makers[] = {
+    {"extract", 0, 0, make_extract},
+    {"csv_read", 0, 0, make_file},
+    {"jsonl_read", 0, 0, make_file},
+    {"sequence", 0, 1, make_sequence},
+    {"filter", 1, 1, make_filter},
+    {"select", 1, 1, make_select},
+    {"map", 1, 1, make_map},
+    {"aggregate", 1, 1, make_aggregate},
+    {"sort", 1, 1, make_sort},
+    {"distinct", 1, 1, make_distinct},
+    {"union", 1, SIZE_MAX, make_union},
+    {"join", 2, 2, make_join},
+    {"load", 1, 1, make_given},
+    {"csv_write", 1, 1, make_given},
+    {"jsonl_write", 1, 1, make_given},
+};
+
+/* Counts the rows of the node as they pass, unless its source does. */
+static int count_rows(struct step *s, struct relation *from,
+                      struct relation **ret)
+{
+    struct text sql = {0};
+
+    if (from->place) {
+        *ret = from;
+        return 0;
+    }
+    if (from->source_count == 1 && from->sources[0]->node == s->node &&
+        from->depth == 0 && s->r->plan->preview_rows == 0) {
+        from->sources[0]->whole = true;
+        *ret = from;
+        return 0;
+    }
+    if (from->open && from->node == s->node && !from->keep &&
+        s->r->plan->preview_rows == 0) {
+        text_addf(&sql, "%s%sdp_tick(%u)", from->sql,
+                  from->has_where ? " AND " : " WHERE ", s->node);
+        free(from->sql);
+        *ret = from;
+        return relation_set_sql(from, &sql) < 0 ? why_memory(s->why) : 0;
+    }
+    struct relation *to = relation_new(s->r, s->node, NULL);
+    if (!to || relation_inherit(to, from) < 0 ||
+        schema_copy(&from->schema, &to->schema) < 0)
+        return why_memory(s->why);
+    text_add(&sql, "SELECT ");
+    print_columns(&from->schema, "t", &sql);
+    text_addf(&sql, " FROM (%s) AS t WHERE dp_tick(%u", from->sql, s->node);
+    for (size_t i = 0; s->r->plan->preview_rows > 0 && i < from->schema.count &&
+                       i < RELATION_ARGS_MAX;
+         i++) {
+        text_add(&sql, ", t.");
+        expr_quote_name(from->schema.columns[i].name, &sql);
+    }
+    text_add(&sql, ")");
+    *ret = to;
+    return relation_set_sql(to, &sql) < 0 ? why_memory(s->why) : 0;
+}
+
+int relation_of(struct relations *r, uint32_t node,
+                struct relation *const *parents, size_t parent_count,
+                struct relation **ret_relation, char why[RELATION_WHY_MAX])
+{
+    struct step step = {r,       node,         r->plan->nodes[node].config,
+                        parents, parent_count, why};
+    const char *kind = r->plan->nodes[node].kind;
+    const json_t *output = json_object_get(step.config, "output");
+    struct relation *relation = NULL;
+    size_t i = 0;
+
+    while (i < sizeof makers / sizeof *makers &&
+           strcmp(makers[i].kind, kind) != 0)
+        i++;
+    if (i == sizeof makers / sizeof *makers)
+        return why_set(why, "this agent cannot execute kind \"%.40s\"", kind);
+    if (parent_count < makers[i].inputs_min ||
+        parent_count > makers[i].inputs_max)
+        return why_set(why, "it has %zu inputs", parent_count);
+    int rc = makers[i].make(&step, &relation);
+    if (rc < 0 || makers[i].make == make_given) {
+        *ret_relation = relation;
+        return rc;
+    }
+    if (json_array_size(output) > 0)
+        rc = relation_project(r, relation, node, output, &relation, why);
+    if (rc == 0)
+        rc = count_rows(&step, relation, &relation);
+    if (rc == 0 && (relation->varies || (!relation->place && r->shared[node])))
+        rc = relation_keep(r, relation, &relation, why);
+    if (rc == 0)
+        *ret_relation = relation;
+    return rc;
+}
