@@ -8,6 +8,10 @@
  * targets of the unit go on. A node has completed when the first target that
  * needed it has; one that was stopped half way and that nobody completed in the
  * end is cancelled.
+ *
+ * A server that failed because of a value does not say in which row, nor at
+ * which step. Then all that is left is computed once more without push-down,
+ * which finds the place (or, should the agent see nothing wrong, does the job).
  */
 #include "agents/executor.h"
 
@@ -44,6 +48,7 @@ struct job {
     struct target **handoffs;
     bool *wanted; /* needed by the target that runs now */
     bool *skip, *shared;
+    bool again;      /* once more without push-down */
     char *broken_by; /* why the unit's rest was stopped */
 };
 
@@ -174,8 +179,8 @@ static void break_failed(struct job *job, uint32_t node)
     if (failed >= job->plan->count || job->stage[failed] == OUTSIDE ||
         job->stage[failed] == SETTLED || job->stage[failed] == COMPLETED)
         failed = node;
+    break_node(job, failed, error); /* with the counts as they are */
     flow_reset(&job->flow);
-    break_node(job, failed, error);
 }
 
 /* ---- what the unit is made of ---------------------------------------- */
@@ -282,7 +287,8 @@ static int compile_node(struct job *job, uint32_t node)
             rc = flow_fail(&job->flow, node, "%s", why);
     }
     job->flow.nodes[node].rows = rows;
-    if (rc == 0 && job->stage[node] == TODO && has_target(job, node))
+    bool todo = job->stage[node] == TODO || job->stage[node] == RUNNING;
+    if (rc == 0 && todo && has_target(job, node))
         rc = target_new(&job->flow, node, false, &job->targets[node]);
     if (rc == 0 && readers(job, node, false) > 0)
         rc = target_new(&job->flow, node, true, &job->handoffs[node]);
@@ -347,6 +353,8 @@ static int preview_place(struct job *job, uint32_t node)
                      : -ENOMEM;
     if (rc == 0) {
         local->sources[0]->whole = false;
+        local->sources[0]->aside = true;
+        flow->nodes[node].preview_apart = true;
         rc = flow_begin(flow, local, node, &stmt);
     }
     while (rc == 0 && (rc = flow_step(flow, local, node, stmt)) == 1)
@@ -373,6 +381,12 @@ static void run_target(struct job *job, uint32_t node, struct target *target)
             rc = preview_place(job, job->unit->nodes[i]);
     if (rc == 0)
         rc = target_run(flow, target, &done);
+    if (rc < 0 && flow->look_again && flow->relations.settings->pushdown) {
+        fprintf(stderr, "node \"%s\": %s; looking for the row\n",
+                job->plan->nodes[node].id, flow->error);
+        job->again = true;
+        return;
+    }
     if (rc < 0) {
         break_failed(job, node);
         return;
@@ -397,6 +411,10 @@ static void run(struct job *job)
         target_free(&job->targets[node]);
         target_free(&job->handoffs[node]);
     }
+}
+
+static void settle(struct job *job)
+{
     for (size_t i = 0; i < job->unit->count; i++) {
         uint32_t node = job->unit->nodes[i];
         /* Those that nobody needed in the end, since what would have failed. */
@@ -427,6 +445,25 @@ static void set_stages(struct job *job)
     }
 }
 
+static void execute(struct job *job, const struct data_settings *data)
+{
+    job->flow.progress = tell_progress;
+    job->flow.context = job;
+    if (flow_open(&job->flow, job->scene, data, job->skip, job->shared) < 0) {
+        char error[EXEC_ERROR_MAX];
+        snprintf(error, sizeof error, "%s",
+                 *job->flow.error ? job->flow.error : "out of memory");
+        for (size_t i = 0; i < job->unit->count; i++) {
+            enum stage stage = job->stage[job->unit->nodes[i]];
+            if (stage == TODO || stage == RUNNING)
+                break_node(job, job->unit->nodes[i], error);
+        }
+        return;
+    }
+    compile(job);
+    run(job);
+}
+
 void exec_data_run(const struct exec_scene *scene, const struct plan_node *node)
 {
     static struct job job;
@@ -447,16 +484,15 @@ void exec_data_run(const struct exec_scene *scene, const struct plan_node *node)
         exec_fail(-1, "out of memory");
     set_stages(&job);
     survey(&job);
-    job.flow.progress = tell_progress;
-    job.flow.context = &job;
-    if (flow_open(&job.flow, scene, job.skip, job.shared) < 0) {
-        for (size_t i = 0; i < job.unit->count; i++)
-            if (job.stage[job.unit->nodes[i]] == TODO)
-                break_failed(&job, job.unit->nodes[i]);
-        _exit(1);
+    execute(&job, &scene->settings->data);
+    if (job.again) {
+        struct data_settings here = scene->settings->data;
+        here.pushdown = false;
+        flow_close(&job.flow);
+        memset(&job.flow, 0, sizeof job.flow);
+        execute(&job, &here);
     }
-    compile(&job);
-    run(&job);
+    settle(&job);
     fflush(NULL);
     _exit(0); /* the kernel frees faster than we do */
 }

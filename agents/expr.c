@@ -52,6 +52,15 @@ void expr_drop(struct expr *expr)
     free(expr);
 }
 
+size_t expr_columns(const struct expr *expr)
+{
+    size_t count = expr->op == OP_COLUMN ? 1 : 0;
+
+    for (size_t i = 0; i < expr->count; i++)
+        count += expr_columns(expr->args[i]);
+    return count;
+}
+
 void expr_free(struct expr **expr_p)
 {
     expr_drop(*expr_p);

@@ -73,6 +73,8 @@ bool expr_grouped(const struct expr *expr, const size_t *keys, size_t key_count,
 /* Can PostgreSQL evaluate it, with the same result? (crc32(), say, it cannot.)
  */
 bool expr_postgres_can(const struct expr *expr);
+/* How many columns it refers to, each as often as it does. */
+size_t expr_columns(const struct expr *expr);
 /* Does it give another value each time (generate_uuid)? */
 bool expr_volatile(const struct expr *expr);
 

@@ -334,6 +334,8 @@ static void print_like(const struct pg_printer *p, const struct expr *expr)
         text_add(p->to, " COLLATE \"C\"");
     text_add(p->to, expr->op == OP_LIKE ? " LIKE " : " ILIKE ");
     print(p, expr->args[1]);
+    if (expr->op == OP_ILIKE)
+        text_add(p->to, " COLLATE \"default\"");
     if (expr->count > 2) {
         text_add(p->to, " ESCAPE ");
         quote_text(p, expr->args[2]->text);

@@ -29,7 +29,7 @@
  * matter; columns with different ones would clash. Letters' case follows the
  * database's locale, which is Unicode's simple mapping unless that is "C". */
 #define BYTEWISE(name) name " COLLATE \"C\""
-#define LETTERS(name) name " COLLATE \"default\""
+#define LETTERS(name) "(" name "($1 COLLATE \"default\") COLLATE \"C\")"
 #define UTF8(name) "convert_to(" name ", 'UTF8')"
 
 /* By enum civil_part. */
@@ -74,9 +74,9 @@ static const struct expr_row rows[] = {
     /* Unicode's simple mapping, letter by letter (towupper() of C.UTF-8), so
      * that the number of characters stays. initcap: a word is a run of letters
      * and digits. */
-    {"upper", 1, 1, {TEXT}, TYPE_TEXT, "dp_upper", .postgres = "upper(" LETTERS("$1") ")"},
-    {"lower", 1, 1, {TEXT}, TYPE_TEXT, "dp_lower", .postgres = "lower(" LETTERS("$1") ")"},
-    {"initcap", 1, 1, {TEXT}, TYPE_TEXT, "dp_initcap", .postgres = "initcap(" LETTERS("$1") ")"},
+    {"upper", 1, 1, {TEXT}, TYPE_TEXT, "dp_upper", .postgres = LETTERS("upper")},
+    {"lower", 1, 1, {TEXT}, TYPE_TEXT, "dp_lower", .postgres = LETTERS("lower")},
+    {"initcap", 1, 1, {TEXT}, TYPE_TEXT, "dp_initcap", .postgres = LETTERS("initcap")},
     /* From a position counted from 1, which may be 0 or negative and then
      * uses up the count; a negative count fails. */
     {"substr", 2, 2, {TEXT, INT}, TYPE_TEXT, "dp_substr", .postgres = "substr($1, ($2)::integer)"},

@@ -34,12 +34,14 @@ void flow_reset(struct flow *flow)
 {
     flow->failed_node = UINT32_MAX;
     flow->error[0] = '\0';
-    flow->row_bad = false;
-    for (size_t i = 0; i < flow->plan->count; i++)
-        if (!flow->nodes[i].done)
-            flow->nodes[i].ticks = flow->nodes[i].rejected = 0;
-        else
-            flow->nodes[i].ticks = 0;
+    flow->row_bad = flow->look_again = false;
+    for (size_t i = 0; i < flow->plan->count; i++) {
+        struct flow_node *n = &flow->nodes[i];
+        n->last = n->ticks > 0 ? n->ticks : n->last;
+        n->ticks = 0;
+        if (!n->done)
+            n->rejected = 0;
+    }
 }
 
 /* ---- the functions' host --------------------------------------------- */
@@ -186,7 +188,7 @@ static void function_tick(void *context, uint32_t node, int count,
     struct flow_node *n = &flow->nodes[node];
     n->ticks++;
     if (count > 0 && n->preview_rows < flow->plan->preview_rows &&
-        !n->preview_cut)
+        !n->preview_cut && !n->preview_apart)
         preview_row(flow, node, count, values);
 }
 
@@ -197,7 +199,8 @@ static const struct source *whole_source(const struct flow *flow, uint32_t node)
     const struct relations *r = &flow->relations;
 
     for (size_t i = 0; i < r->source_count; i++)
-        if (r->sources[i]->node == node && r->sources[i]->whole)
+        if (r->sources[i]->node == node && r->sources[i]->whole &&
+            !r->sources[i]->aside)
             return r->sources[i];
     return NULL;
 }
@@ -220,6 +223,8 @@ static uint64_t rows_out(const struct flow *flow, uint32_t node)
         return n->ticks;
     if (source)
         return source_rows(source);
+    if (n->last > 0)
+        return n->last;
     /* One that was computed inside of a database counts nothing. */
     return n->rows && n->rows->place ? UINT64_MAX : 0;
 }
@@ -235,7 +240,7 @@ void flow_counts(const struct flow *flow, uint32_t node,
 
     for (size_t i = 0; i < r->source_count; i++) {
         const struct source *source = r->sources[i];
-        if (source->node != node)
+        if (source->node != node || source->aside)
             continue;
         sourced = true;
         in += source_rows(source);
@@ -309,11 +314,11 @@ static int set_up_database(struct flow *flow)
 }
 
 int flow_open(struct flow *flow, const struct exec_scene *scene,
-              const bool *skip, const bool *shared)
+              const struct data_settings *data, const bool *skip,
+              const bool *shared)
 {
-    const struct data_settings *data = &scene->settings->data;
     struct relations *r = &flow->relations;
-    const char *vfs;
+    static const char *vfs; /* is made once a process */
     struct timespec now;
     struct tm utc;
 
@@ -335,8 +340,9 @@ int flow_open(struct flow *flow, const struct exec_scene *scene,
     r->shared = shared;
     if (!flow->nodes)
         return -ENOMEM;
-    int rc = spill_limit(data->spill ? data->spill : ".", data->spill_max_bytes,
-                         data->memory_bytes, &vfs);
+    int rc = vfs ? 0
+                 : spill_limit(data->spill ? data->spill : ".",
+                               data->spill_max_bytes, data->memory_bytes, &vfs);
     if (rc < 0) {
         snprintf(flow->error, sizeof flow->error,
                  "the directory for temporary files (data.spill) cannot be "
@@ -408,7 +414,7 @@ static void told_of_reject(void *context, const char *message)
 {
     const struct source *source = context;
 
-    fprintf(stderr, "left out: %s: %s\n", source->table, message);
+    flow_tell_rejected(source->reader, source->node, message);
 }
 
 /* The table `name` with a column for each of the schema, of no type, so that
@@ -478,6 +484,7 @@ static int open_source(struct flow *flow, const struct relation *relation,
         return flow_fail(flow, source->node, "%s", why);
     source->feed->reject = told_of_reject;
     source->feed->context = source;
+    source->reader = flow;
     if (busy)
         return keep_source(flow, relation, source);
     if (feed_table(flow->db, source->table, source->feed) < 0)

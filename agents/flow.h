@@ -29,6 +29,7 @@ enum { FLOW_REPORT_MS = 500, FLOW_REJECTS_TOLD = 20 };
 struct flow_node { /* what is known of one node of the plan */
     struct relation *rows;
     uint64_t ticks;    /* rows in the present program */
+    uint64_t last;     /* rows in the one before, if it gave any then */
     uint64_t rejected; /* rows left out in it */
     uint64_t told;     /* lines about rejected rows */
     bool done;         /* completed: done_rows are all it gave, though it may
@@ -39,6 +40,7 @@ struct flow_node { /* what is known of one node of the plan */
     struct text preview;
     uint32_t preview_rows;
     bool preview_cut, preview_done;
+    bool preview_apart; /* asked for by itself: passing rows do not count */
 };
 
 struct flow {
@@ -49,18 +51,21 @@ struct flow {
     struct relations relations;
     struct flow_node *nodes; /* by index in the plan */
     uint32_t node;           /* being computed */
-    bool row_bad;            /* a function of this row failed (skip) */
-    uint32_t failed_node;    /* UINT32_MAX: nothing failed */
+    bool look_again; /* a server failed because of a value, and did not say in
+                        which row: computed here, it would be known */
+    bool row_bad;    /* a function of this row failed (skip) */
+    uint32_t failed_node; /* UINT32_MAX: nothing failed */
     char error[EXEC_ERROR_MAX];
     int64_t report_at_ms;
     void (*progress)(void *context); /* about every FLOW_REPORT_MS */
     void *context;
 };
 
-/* Opens the transform database. skip, shared: as in struct relations. -EIO,
- * -ENOMEM: error. */
+/* Opens the transform database. data: its settings, borrowed. skip, shared: as
+ * in struct relations. -EIO, -ENOMEM: error. */
 int flow_open(struct flow *flow, const struct exec_scene *scene,
-              const bool *skip, const bool *shared);
+              const struct data_settings *data, const bool *skip,
+              const bool *shared);
 void flow_close(struct flow *flow);
 
 /* Fails at a node, unless something failed already. A macro, so that it is seen

@@ -269,6 +269,13 @@ int lite_prepare_document(struct lite *lite, const char *sql,
         if (tail == from)
             break;
     }
+    if (sqlite3_bind_parameter_count(stmt) > 0) {
+        sqlite3_finalize(stmt);
+        return lite_fail(lite, -EINVAL,
+                         "connection %s: the SQL has parameters (?, :name, "
+                         "@name, $name), and nothing gives them values",
+                         lite->name);
+    }
     *ret_stmt = stmt;
     return 0;
 }

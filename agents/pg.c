@@ -135,6 +135,11 @@ const char *pg_error(const struct pg *pg)
     return pg->error;
 }
 
+bool pg_failed_by_value(const struct pg *pg)
+{
+    return strncmp(pg->state, "22", 2) == 0 || strcmp(pg->state, "23502") == 0;
+}
+
 static int errno_of(const struct pg *pg)
 {
     static const char *const wrong[] = {"42", "3D", "3F", "26"};
@@ -283,10 +288,9 @@ static int set_up(struct pg *pg)
     /* If we are killed, a statement that sends us nothing would go on to its
      * end, holding the target's lock. Servers before 14 have no such setting
      * and some platforms refuse it. */
-    PQclear(PQexec(pg->conn,
-                   "SELECT set_config(name, '2000', false) FROM "
-                   "pg_catalog.pg_settings WHERE name = "
-                   "'client_connection_check_interval'"));
+    PQclear(PQexec(pg->conn, "SELECT set_config(name, '2000', false) FROM "
+                             "pg_catalog.pg_settings WHERE name = "
+                             "'client_connection_check_interval'"));
     (void)snprintf(limits, sizeof limits,
                    "SET statement_timeout = %" PRIu32
                    "; SET lock_timeout = %" PRIu32,

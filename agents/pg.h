@@ -46,6 +46,9 @@ int pg_open(const struct connection *connection, const struct pg_limits *limits,
             const char *label, struct pg **ret_pg, char error[PG_ERROR_MAX]);
 void pg_close(struct pg **pg_p);
 const char *pg_error(const struct pg *pg);
+/* Did the last statement fail because of a value (SQLSTATE class 22, or 23502:
+ * a NULL where none may be)? The server does not say in which row. */
+bool pg_failed_by_value(const struct pg *pg);
 
 /* Cancels the statements under way of all sessions of the process. For signal
  * handlers: async-signal-safe. */

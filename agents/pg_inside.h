@@ -28,6 +28,8 @@
 
 enum { PG_STATE_MAX = 6 };
 
+enum { PG_NAME_MAX = 63 }; /* NAMEDATALEN - 1: longer ones are cut */
+
 struct pg {
     PGconn *conn;
     struct connection connection; /* name, dsn, where the password is */

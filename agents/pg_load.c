@@ -61,14 +61,14 @@ static void write_source(const struct pg_target *target, const char *select,
     text_add(sql, ")");
 }
 
-/* Rows of a table that is about to be emptied. Nobody may add to it between
- * our reading and our truncation. */
+/* Rows of a table that is about to be emptied (nobody may add to it between our
+ * reading and our truncation), or that are looked at twice. */
 static int keep_rows(struct pg *pg, const struct pg_target *target,
-                     const char *source)
+                     enum load_mode mode, const char *source)
 {
     struct text sql = {0};
 
-    if (target->exists)
+    if (target->exists && mode == LOAD_TRUNCATE)
         text_addf(&sql, "LOCK TABLE %s IN ACCESS EXCLUSIVE MODE; ",
                   target->name);
     text_addf(&sql, "CREATE TEMPORARY TABLE " KEPT " ON COMMIT DROP AS %s",
@@ -110,7 +110,8 @@ static int insert_select(struct pg *pg, const struct load *load,
     struct schema from = {0};
     struct text source = {0};
     uint64_t bytes = 0;
-    bool kept = reads_target && load->mode == LOAD_TRUNCATE;
+    bool kept = (reads_target && load->mode == LOAD_TRUNCATE) ||
+                load->mode == LOAD_MERGE;
     int r = check_select(pg, load, select, &from);
 
     if (!r)
@@ -123,7 +124,7 @@ static int insert_select(struct pg *pg, const struct load *load,
     if (source.failed)
         r = pg_fail(pg, -ENOMEM, "out of memory");
     if (!r && kept)
-        r = keep_rows(pg, target, source.bytes);
+        r = keep_rows(pg, target, load->mode, source.bytes);
     if (!r && load->mode == LOAD_TRUNCATE)
         r = pg_target_truncate(pg, target);
     if (!r)

@@ -232,6 +232,13 @@ int pg_sink(const struct connection *connection, const struct pg_limits *limits,
         r = pg_writer_open(self->pg, load, &self->writer);
         if (!r && schema_copy(&self->writer.target.given, &sink->schema) != 0)
             r = pg_fail(self->pg, -ENOMEM, "out of memory");
+        for (size_t i = 0;
+             !r && load->mode == LOAD_MERGE && i < load->key_count;
+             i++) { /* NULLs are never equal: they would be added each time */
+            size_t at;
+            if (schema_find(&sink->schema, load->key[i], NULL, &at) == 0)
+                sink->schema.columns[at].not_null = true;
+        }
         if (r)
             memcpy(error, pg_error(self->pg), PG_ERROR_MAX);
     }

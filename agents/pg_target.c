@@ -197,6 +197,15 @@ int pg_target_find(struct pg *pg, const struct load *load,
                        "connection %s is read-only (agent's configuration): "
                        "nothing may be written there",
                        pg->connection.name);
+    for (size_t i = 0; i <= load->given->count; i++) {
+        const char *name =
+            i == 0 ? load->table : load->given->columns[i - 1].name;
+        if (strlen(name) > PG_NAME_MAX)
+            return pg_fail(pg, -EINVAL,
+                           "\"%.80s...\" is not a name there: PostgreSQL "
+                           "would cut it to %d bytes",
+                           name, PG_NAME_MAX);
+    }
     if (load->given->count == 0)
         return pg_fail(pg, -EINVAL, "no columns are given for table \"%s\"",
                        load->table);
@@ -449,13 +458,41 @@ static int name_twin(struct pg *pg, const struct load *load,
     return r;
 }
 
+/* NULLs are never equal: rows with a NULL in their key would be added by every
+ * run. from is a table of ours. */
+static int refuse_null_keys(struct pg *pg, const struct load *load,
+                            const struct pg_target *target, const char *from)
+{
+    struct text sql = {0}, key = {0};
+    PGresult *res = NULL;
+
+    add_key(load, target, "t.", &key);
+    text_addf(&sql,
+              "SELECT pg_catalog.count(*) FROM %s AS t WHERE "
+              "pg_catalog.num_nulls(%s) > 0",
+              from, key.bytes ? key.bytes : "");
+    int r = sql.failed || key.failed ? pg_fail(pg, -ENOMEM, "out of memory")
+                                     : pg_query(pg, sql.bytes, 0, NULL, &res);
+    if (!r && strcmp(PQgetvalue(res, 0, 0), "0") != 0)
+        r = pg_fail(pg, -EIO,
+                    "%s rows have a NULL in the key that they are merged by",
+                    PQgetvalue(res, 0, 0));
+    PQclear(res);
+    text_clear(&sql);
+    text_clear(&key);
+    return r;
+}
+
 int pg_target_insert(struct pg *pg, const struct load *load,
                      const struct pg_target *target, const char *sql,
                      const char *from, uint64_t *ret_rows)
 {
     bool merge = load->mode == LOAD_MERGE;
     PGresult *res = NULL;
-    int r = merge ? pg_run(pg, "SAVEPOINT dispatch_merge") : 0;
+    int r = merge ? refuse_null_keys(pg, load, target, from) : 0;
+
+    if (!r && merge)
+        r = pg_run(pg, "SAVEPOINT dispatch_merge");
 
     if (!r)
         r = pg_query(pg, sql, 0, NULL, &res);

@@ -157,6 +157,7 @@ void relations_clear(struct relations *r)
     r->sources = NULL;
     r->sites = NULL;
     r->count = r->source_count = r->site_count = 0;
+    r->room = r->source_room = r->site_room = 0;
 }
 
 int relation_inherit(struct relation *to, const struct relation *from)
@@ -181,6 +182,8 @@ int relation_inherit(struct relation *to, const struct relation *from)
         to->depth = from->depth + 1;
     if (to->stack < from->stack)
         to->stack = from->stack;
+    if (to->weight < from->weight)
+        to->weight = from->weight;
     to->varies = to->varies || from->varies;
     return 0;
 }
@@ -572,6 +575,44 @@ size_t select_stack(const struct select *select)
     return most;
 }
 
+/* Both engines make nested selects one, and copy an expression to wherever its
+ * column is used: a column used three times a step would grow by three. */
+static size_t weight_of(const struct relation *from,
+                        const struct select *select)
+{
+    size_t most = select->where ? expr_columns(select->where) : 1;
+    size_t below = from->fenced ? 1 : from->weight;
+
+    for (size_t i = 0; i < select->count; i++) {
+        size_t one =
+            select->outs[i].expr ? expr_columns(select->outs[i].expr) : 1;
+        if (most < one)
+            most = one;
+    }
+    return most * (below > 0 ? below : 1);
+}
+
+/* Keeps the select below from being made one with this when it would grow too
+ * much: an offset, or limit, that changes nothing but that. */
+static int fence_in(struct relation *from, const struct select *select,
+                    char why[RELATION_WHY_MAX])
+{
+    struct text sql = {0};
+
+    if (from->fenced || from->reads ||
+        weight_of(from, select) <= RELATION_WEIGHT_MAX)
+        return 0;
+    text_addf(&sql, "SELECT ");
+    print_columns(&from->schema, "f", &sql);
+    text_addf(&sql, " FROM (%s) AS f %s", from->sql,
+              from->place ? "OFFSET 0" : "LIMIT -1");
+    free(from->sql);
+    from->fenced = true;
+    from->open = false;
+    from->depth++;
+    return relation_set_sql(from, &sql) < 0 ? why_memory(why) : 0;
+}
+
 static const char *collation(enum type type, const struct store *place)
 {
     if (place)
@@ -696,7 +737,13 @@ int select_make(struct relations *r, struct relation *from, uint32_t node,
             return rc;
     }
     size_t stack = from->place ? 0 : select_stack(select);
+    /* At the least it stands in the select that fills a table. */
+    if (stack + 2 * RELATION_SELECT_STACK > RELATION_STACK_ALL)
+        return why_set(why, "an expression is nested too deep to be computed "
+                            "in the agent: split it into two nodes");
     int rc = relation_shallow(r, &from, stack, why);
+    if (rc == 0)
+        rc = fence_in(from, select, why);
     if (rc < 0)
         return rc;
     struct relation *to = relation_new(r, node, from->place);
@@ -706,6 +753,7 @@ int select_make(struct relations *r, struct relation *from, uint32_t node,
         return -EINVAL;
     if (to->stack < stack)
         to->stack = stack;
+    to->weight = weight_of(from, select);
     text_add(&sql, select->distinct ? "SELECT DISTINCT " : "SELECT ");
     for (size_t i = 0; i < select->count; i++) {
         if (i)

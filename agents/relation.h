@@ -36,12 +36,14 @@
 
 enum {
     RELATION_WHY_MAX = 512,
+    RELATION_STACK_ALL = 98,
     RELATION_STACK_MAX = 88,   /* symbols of SQLite's parser stack (of 100) that
                                   nested selects may take; beyond, one is kept */
     RELATION_SELECT_STACK = 6, /* that a select in another takes */
     RELATION_PG_DEPTH_MAX = 100,
-    RELATION_ARGS_MAX = 100, /* of a function of SQLite, which takes 127: the
-                                columns of a preview as well */
+    RELATION_WEIGHT_MAX = 200, /* copies of a column that flattening may make */
+    RELATION_ARGS_MAX = 100,   /* of a function of SQLite, which takes 127: the
+                                  columns of a preview as well */
 };
 
 /* An open connection of this unit, by name. */
@@ -62,6 +64,8 @@ struct source {
     char *sql;            /* on the store */
     const json_t *config; /* of a file */
     struct feed *feed;    /* while it is open */
+    void *reader;         /* the flow that reads it */
+    bool aside;           /* for a preview: its rows do not count */
     bool kept;            /* the table is a real one, filled */
     bool whole;           /* its rows are the node's: nothing of the node is
                              computed after it */
@@ -74,9 +78,12 @@ struct relation {
     struct store *place; /* NULL: the transform database */
     char *sql;           /* a SELECT of the columns in order, by their names */
     unsigned depth;      /* selects in one another */
-    size_t stack;        /* parser stack of its deepest expression */
-    bool open; /* a plain select, to whose conditions one can be added */
+    size_t weight; /* how often a column of the bottom occurs in one of its
+                      columns, when all selects are made one */
+    size_t stack;  /* parser stack of its deepest expression */
+    bool open;     /* a plain select, to whose conditions one can be added */
     bool has_where;
+    bool fenced;             /* not to be made one with what is around it */
     struct source **sources; /* that the SQL reads, not those of kept tables */
     size_t source_count;
     struct relation **kept; /* kept relations that the SQL reads */

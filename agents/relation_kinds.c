@@ -64,13 +64,37 @@ static int set_origin(struct step *s, struct schema *schema)
     return 0;
 }
 
+/* Types that PostgreSQL has besides ours (uuid, enums, json, arrays, ...) are
+ * text from here on: what can be done with texts can be done with them. */
+static void print_scanned(struct schema *schema, struct text *sql)
+{
+    for (size_t i = 0; i < schema->count; i++) {
+        struct column *column = &schema->columns[i];
+        const char *native = column->native ? column->native : "text";
+        bool foreign = column->type == TYPE_TEXT &&
+                       strcmp(native, "text") != 0 &&
+                       strncmp(native, "character", 9) != 0;
+        text_add(sql, i ? ", " : "");
+        expr_quote_name(column->name, sql);
+        if (!foreign)
+            continue;
+        text_add(sql, "::text AS ");
+        expr_quote_name(column->name, sql);
+        free(column->native);
+        column->native = NULL;
+    }
+}
+
 static void print_scan(const struct step *s, const struct store *store,
-                       const struct schema *schema, struct text *sql)
+                       struct schema *schema, struct text *sql)
 {
     const char *own = text_of(s, "sql"), *in = text_of(s, "schema");
 
     text_add(sql, "SELECT ");
-    print_columns(schema, NULL, sql);
+    if (store->pg)
+        print_scanned(schema, sql);
+    else
+        print_columns(schema, NULL, sql);
     text_add(sql, " FROM ");
     if (own) {
         /* Checked to be one statement; the line break ends a comment. */
@@ -95,6 +119,8 @@ static int scan(struct step *s, struct relation **ret)
     if (rc < 0)
         return rc;
     rc = describe(s, store, &schema);
+    if (rc == 0 && schema.count == 0)
+        rc = why_set(s->why, "there are no columns to be read");
     if (rc == 0)
         rc = set_origin(s, &schema);
     if (rc == 0)
@@ -328,7 +354,8 @@ static bool is_named(const json_t *columns, const char *name)
     return false;
 }
 
-static int check_grouped(struct step *s, const struct select *select)
+static int check_grouped(struct step *s, const struct relation *from,
+                         const struct select *select)
 {
     for (size_t i = 0; i < select->count; i++) {
         const struct out *out = &select->outs[i];
@@ -338,6 +365,7 @@ static int check_grouped(struct step *s, const struct select *select)
             grouped = expr_grouped(out->expr, select->group,
                                    select->group_count, &name);
         } else {
+            name = from->schema.columns[out->index].name;
             for (size_t k = 0; k < select->group_count; k++)
                 grouped = grouped || select->group[k] == out->index;
         }
@@ -366,7 +394,7 @@ static int make_aggregate(struct step *s, struct relation **ret)
     if (rc == 0)
         rc = read_outs(&select, columns, &from, 1, true, s->why);
     if (rc == 0)
-        rc = check_grouped(s, &select);
+        rc = check_grouped(s, from, &select);
     if (rc == 0)
         rc = select_make(s->r, from, s->node, &select, ret, s->why);
     select_clear(&select);

@@ -375,7 +375,8 @@ static int write_rows(struct flow *flow, struct target *t, sqlite3_stmt *stmt)
     int rc;
 
     while ((rc = flow_step(flow, t->rows, t->node, stmt)) == 1) {
-        if (count < flow->plan->preview_rows && !n->ticks && !n->preview_done)
+        if (count < flow->plan->preview_rows && !n->ticks && !n->preview_done &&
+            !n->preview_apart)
             flow_preview(flow, t->node, stmt);
         rc = write_row(flow, t, stmt);
         if (rc < 0)
@@ -459,6 +460,9 @@ static int run_in_server(struct flow *flow, struct target *t, bool *ret_done)
     }
     if (rc < 0) {
         const char *error = pg_error(t->pg);
+        flow->look_again =
+            pg_failed_by_value(t->pg) ||
+            (t->way == WAY_ACROSS && pg_failed_by_value(from->pg));
         if (t->way == WAY_ACROSS && !*error)
             return flow_fail(flow, t->node, "%s", pg_error(from->pg));
         return flow_fail(flow, t->node, "%s", error);

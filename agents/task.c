@@ -198,10 +198,11 @@ void task_read(struct task *task, int which, int64_t now_ms, output_sink *sink,
 
 bool task_over(const struct task *task, int64_t now_ms)
 {
-    if (!task->exited)
+    /* Reports are read to their end, however late: nobody but the process
+     * itself, which is gone, has that pipe open. */
+    if (!task->exited || task->pipe_fd[REPORT] >= 0)
         return false;
-    return (task->pipe_fd[OUT] < 0 && task->pipe_fd[ERR] < 0 &&
-            task->pipe_fd[REPORT] < 0) ||
+    return (task->pipe_fd[OUT] < 0 && task->pipe_fd[ERR] < 0) ||
            now_ms >= task->exited_at + TASK_LINGER_MS;
 }
 

@@ -236,7 +236,8 @@ static const struct printed operators[] = {
      "dp_like(7, \"name\", 'a%', '\\')", "(\"name\" LIKE 'a%'::text)"},
     {"['ilike',['col','name'],['text','a\\\\%'],['text','!']]", TYPE_BOOLEAN,
      "dp_ilike(7, \"name\", 'a\\%', '!')",
-     "(\"name\" COLLATE \"default\" ILIKE E'a\\\\%'::text ESCAPE '!')"},
+     "(\"name\" COLLATE \"default\" ILIKE E'a\\\\%'::text COLLATE \"default\" "
+     "ESCAPE '!')"},
     {"['case',[[['gt',['col','qty'],['int',1]],['text','many']]],['null']]",
      TYPE_TEXT, "(CASE WHEN (\"qty\" > 1) THEN 'many' ELSE NULL END)",
      "(CASE WHEN (\"qty\" > 1::bigint) THEN 'many'::text ELSE NULL::text END)"},
@@ -300,9 +301,9 @@ static const struct printed casts[] = {
 
 static const struct printed calls[] = {
     {"['call','upper',['col','name']]", TYPE_TEXT, "dp_upper(7, \"name\")",
-     "upper(\"name\" COLLATE \"default\")"},
+     "(upper(\"name\" COLLATE \"default\") COLLATE \"C\")"},
     {"['call','upper',['text','a']]", TYPE_TEXT, "dp_upper(7, 'a')",
-     "upper('a'::text COLLATE \"default\")"},
+     "(upper('a'::text COLLATE \"default\") COLLATE \"C\")"},
     {"['call','substr',['col','name'],['int',1],['int',2]]", TYPE_TEXT,
      "dp_substr(7, \"name\", 1, 2)",
      "substr(\"name\", (1::bigint)::integer, (2::bigint)::integer)"},
@@ -453,7 +454,7 @@ static const struct printed calls[] = {
      "least(((\"qty\")::bigint)::double precision, (\"price\")::double "
      "precision, \"ratio\")"},
     {"['call','initcap',['col','name']]", TYPE_TEXT, "dp_initcap(7, \"name\")",
-     "initcap(\"name\" COLLATE \"default\")"},
+     "(initcap(\"name\" COLLATE \"default\") COLLATE \"C\")"},
     {"['call','trim',['col','name'],['text','a']]", TYPE_TEXT,
      "dp_trim(7, \"name\", 'a')", "btrim(\"name\", 'a'::text)"},
     {"['call','chr',['int',65]]", TYPE_TEXT, "dp_chr(7, 65)",
