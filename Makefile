@@ -1,5 +1,6 @@
 # make            builds build/bin/{dispatcher,agent,dispatchctl,worker_monitor}
 # make demo       installs what is missing, builds, shows the whole job
+# make demo-postgres   the same documents on a PostgreSQL of its own
 # make test       every test: unit, sim, system, fuzz; plain and sanitized
 # make lint       clang-format, clang-tidy, cppcheck
 # make bench      figures, as ratios against this machine's own limits
@@ -38,7 +39,7 @@ DISPATCH := $(BUILD)/libdispatch.a
 POLICY_LIBS   := -ljansson
 POOLS_LIBS    := -llmdb -lmsgpackc $(POLICY_LIBS)
 WIRE_LIBS     := -lmsgpackc
-AGENTS_LIBS   := -lzmq -lcurl -ljansson -lcyaml -lyaml $(WIRE_LIBS)
+AGENTS_LIBS   := -lzmq -lcurl -ljansson -lcyaml -lyaml -lsqlite3 -lpq -lgmp -lz -lcrypto -lm $(WIRE_LIBS)
 DISPATCH_LIBS := -lm -lzmq -lmicrohttpd -lcyaml -lyaml -lcurl -lsodium $(WIRE_LIBS) $(POOLS_LIBS)
 
 BIN      := $(addprefix $(BUILD)/bin/,dispatcher agent dispatchctl worker_monitor)
@@ -76,10 +77,11 @@ install: all
 
 # ---- what must be installed --------------------------------------------------
 # Found by pkg-config or by name, so that nothing is asked of apt when all is there.
-PKGS     := libzmq lmdb msgpack libcurl libmicrohttpd jansson libcyaml yaml-0.1 libsodium cmocka
+PKGS     := libzmq lmdb msgpack libcurl libmicrohttpd jansson libcyaml yaml-0.1 libsodium cmocka \
+            sqlite3 libpq gmp zlib libcrypto
 DEB_MAIN := gcc pkg-config python3 libc6-dev libzmq3-dev liblmdb-dev libmsgpack-dev \
             libcurl4-openssl-dev libmicrohttpd-dev libjansson-dev libcyaml-dev libyaml-dev libsodium-dev \
-            libcmocka-dev
+            libcmocka-dev libsqlite3-dev libpq-dev libgmp-dev zlib1g-dev libssl-dev
 DEB_TEST := clang libclang-rt-14-dev
 DEB_LINT := clang-format clang-tidy cppcheck
 SUDO     := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
@@ -91,7 +93,10 @@ have      = $(foreach c,$(1),command -v $(c) >/dev/null &&) true
 deps:
 	@{ $(call have,gcc pkg-config python3) && pkg-config --exists $(PKGS); } || \
 	 { echo "installing: $(DEB_MAIN)"; $(APT) $(DEB_MAIN) >/dev/null; }
-deps-test: deps
+deps-postgres:
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
+	 { echo "installing: postgresql"; $(APT) postgresql >/dev/null; }
+deps-test: deps deps-postgres
 	@{ $(call have,clang) && ls /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a >/dev/null 2>&1; } || \
 	 { echo "installing: $(DEB_TEST)"; $(APT) $(DEB_TEST) >/dev/null; }
 deps-lint: deps-test
@@ -103,13 +108,17 @@ demo: deps
 	@$(MAKE) --no-print-directory -s -j2 all
 	@BIN=$(BUILD)/bin tests/demo.sh
 
+demo-postgres: deps deps-postgres
+	@$(MAKE) --no-print-directory -s -j2 all
+	@BIN=$(BUILD)/bin tests/demo_postgres.sh
+
 # ---- tests: each program prints TAP; tests/run.py runs all and counts --------
 # A unit test links its own folder's archive and those below it, nothing else,
 # so a call that points the wrong way does not link.
-UNIT_POLICY   := workflow workflow_% features classify route retry text
+UNIT_POLICY   := workflow workflow_% expr_parse features classify route retry text
 UNIT_POOLS    := store run line timer index history ledger ledger_%
 UNIT_WIRE     := wire
-UNIT_DISPATCH := config config_units log exchange api api_submit client auth http
+UNIT_DISPATCH := sizes config config_units log exchange api api_submit client auth http
 UNITS         := $(patsubst tests/unit/test_%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
 UNIT_AGENTS   := $(filter-out $(UNIT_POLICY) $(UNIT_POOLS) $(UNIT_WIRE) $(UNIT_DISPATCH),$(UNITS))
 UNIT_BIN      := $(UNITS:%=$(BUILD)/tests/test_%)
@@ -132,16 +141,21 @@ $(SIM): LIBS := $(POOLS_LIBS)
 $(SIM): $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/sim/*.c))) $(POOLS) $(POLICY)
 	$(LINK)
 
-# Fuzzers: clang, both sanitizers, objects of their own.
-FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
-FUZZ_BIN   := $(FUZZ_NAMES:%=build/fuzz/fuzz_%)
-FUZZ_SRC   := $(filter-out %/main_agent.c,$(wildcard policy/*.c) pools/run.c pools/record.c pools/packed.c agents/wire.c)
-FUZZ_OBJ   := $(FUZZ_SRC:%.c=build/fuzz/%.o)
+# Fuzzers: clang, both sanitizers, objects of their own. Those of the agent link
+# the agent's archive, the others what they need of the other rooms.
+FUZZ_NAMES  := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_AGENTS := csv jsonl tree
+FUZZ_BIN    := $(FUZZ_NAMES:%=build/fuzz/fuzz_%)
+fuzz_objs    = $(patsubst %.c,build/fuzz/%.o,$(filter-out %/main_agent.c,$(1)))
+fuzz_bin     = $(patsubst %,build/fuzz/fuzz_%,$(filter $(1),$(FUZZ_NAMES)))
 build/fuzz/%.o: %.c
 	@mkdir -p $(@D)
 	clang $(filter-out -fPIE,$(ALL_CFLAGS)) -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -c $< -o $@
-$(FUZZ_BIN): build/fuzz/fuzz_%: build/fuzz/tests/fuzz/fuzz_%.o $(FUZZ_OBJ)
-	clang -fsanitize=fuzzer,address,undefined $^ -lmsgpackc -ljansson -o $@
+$(call fuzz_bin,$(FUZZ_AGENTS)): $(call fuzz_objs,$(wildcard agents/*.c))
+$(call fuzz_bin,$(filter-out $(FUZZ_AGENTS),$(FUZZ_NAMES))): \
+  $(call fuzz_objs,$(wildcard policy/*.c) pools/run.c pools/record.c pools/packed.c agents/wire.c)
+$(FUZZ_BIN): build/fuzz/fuzz_%: build/fuzz/tests/fuzz/fuzz_%.o
+	clang -fsanitize=fuzzer,address,undefined $^ $(AGENTS_LIBS) -o $@
 
 SANITIZED := SAN=address,undefined
 test: deps-test
@@ -159,9 +173,11 @@ BENCH := $(BUILD)/bench/bench
 $(BENCH): LIBS := -lcurl -lzmq -llmdb $(POLICY_LIBS) $(WIRE_LIBS)
 $(BENCH): $(BUILD)/bench/bench.o $(POLICY) $(WIRE)
 	$(LINK)
-bench: deps
+bench: deps deps-postgres
 	@$(MAKE) --no-print-directory -s -j2 all $(BENCH)
 	@$(BENCH) $(BUILD)/bin
+	@command -v sqlite3 >/dev/null || { echo "installing: sqlite3"; $(APT) sqlite3 >/dev/null; }
+	@python3 bench/data.py $(BUILD)/bin
 
 SRC := $(sort $(wildcard policy/*.[ch] pools/*.[ch] agents/*.[ch] dispatcher/*.[ch] bench/*.[ch] tests/*/*.[ch]))
 LINTED := $(filter %.c,$(filter-out tests/%,$(SRC)))
@@ -180,6 +196,6 @@ lint: deps-lint
 clean:
 	rm -rf build
 
-.PHONY: all install deps deps-test deps-lint demo test test-programs fuzzers sim bench lint clean
+.PHONY: all install deps deps-postgres deps-test deps-lint demo demo-postgres test test-programs fuzzers sim bench lint clean
 .PRECIOUS: $(BUILD)/%.o
 -include $(shell find build -name '*.d' 2>/dev/null)

@@ -1,7 +1,7 @@
 #!/bin/bash
 # demo.sh - the whole job in some seconds, on this machine, with nothing kept:
-# a broker and three agents, workflows of each class, why each went where it
-# went, a pool that is full, a pool that is paused. `make demo` calls it with
+# a broker and three agents, rows from files to a database, workflows of each
+# class, why each went where it went, a pool that is full, one that is paused. `make demo` calls it with
 # BIN=build/bin; it asks nothing, exits 0 when all went as told, and removes
 # what it made.
 set -u
@@ -59,10 +59,29 @@ submit() {
     "$BIN/dispatchctl" run "$@" | cat
 }
 
+# 1,500,000 orders and 4,999 customers, the same every time.
+make_shop() {
+    mkdir "$dir/shop" || return 1
+    awk 'BEGIN {
+        split("paid open void", status, " ")
+        print "id,customer_id,status,qty,amount,ordered"
+        for (i = 1; i <= 1500000; i++)
+            printf "%d,%d,%s,%d,%d.%02d,202%d-%02d-%02d\n", i, i * 7919 % 4999 + 1, status[i % 3 + 1], i % 7,
+                   i * 31 % 900, i % 100, 5 + int(i / 3) % 2, i % 12 + 1, i % 28 + 1
+    }' >"$dir/shop/orders.csv"
+    awk 'BEGIN {
+        split("Austria,Chile,Denmark,France,Ghana,India,Japan,Peru", country, ",")
+        print "id,name,country"
+        for (i = 1; i <= 4999; i++)
+            printf "%d,\"Customer, %d\",%s\n", i, i, country[i % 8 + 1]
+    }' >"$dir/shop/customers.csv"
+}
+
 headline 'A broker and three agents, one a pool, start on this machine'
+make_shop || exit 1
 mkfifo "$dir/ready" || exit 1
 exec 3<>"$dir/ready"
-"$BIN/dispatcher" --dev --state "$dir/state" --http 127.0.0.1:0 \
+"$BIN/dispatcher" --dev --state "$dir/state" --data "$dir/shop" --http 127.0.0.1:0 \
     --agents tcp://127.0.0.1:0 >"$dir/ready" 2>"$dir/log" 3>&- &
 broker=$!
 read -r -t 10 line <&3 || fail 'the broker was not ready within 10 s'
@@ -73,6 +92,11 @@ for _ in $(seq 100); do # the agents say hello a moment after
     sleep 0.05
 done
 ctl status || fail 'the broker is not healthy'
+
+headline 'Orders and customers (CSV) to sales by country (SQLite, and a CSV report), live'
+ctl run --watch "$DATA/demo-sales-by-country.json" || fail 'sales-by-country did not complete'
+printf '%s$ cat sales_by_country.csv%s\n' "$dim" "$plain"
+cat "$dir/shop/sales_by_country.csv" || fail 'there is no report'
 
 headline 'Where would these three run, and why? Nothing runs yet'
 for document in demo-nightly-report demo-load-shipments neutral-fan-out; do

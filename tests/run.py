@@ -18,6 +18,8 @@ import sys
 import tempfile
 import time
 
+from postgres import Postgres
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SANITIZED = "build/address-undefined"
 TAP = re.compile(r"^(not ok|ok) +\d+ *-? *(.*?)(# *SKIP.*)?$", re.MULTILINE)
@@ -97,6 +99,10 @@ def systems():
     return found
 
 
+def needs_postgres(program):
+    return "test_pg" in program.name or "test_data" in program.name
+
+
 def report(program):
     print(f"{'FAIL' if program.failed else 'ok  '} {program.name}: {program.passed} passed, "
           f"{program.failed} failed" + (f", {program.skipped} skipped" if program.skipped else "") +
@@ -110,7 +116,13 @@ def main():
     pattern = sys.argv[1] if len(sys.argv) > 1 else ""
     work = tempfile.mkdtemp(prefix="dispatch-tests-")
     finished = []
+    server = None
     try:
+        # One PostgreSQL for all that want one; each makes databases of its own.
+        if any(needs_postgres(p) and pattern in p.name for p in units() + systems()):
+            server = Postgres()
+            server.start()
+            os.environ["DISPATCH_TEST_PG"] = server.dsn
         # Units and fuzzers two at a time; system tests alone, since they watch the clock.
         quick = [p for p in units() + others(work) if pattern in p.name]
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
@@ -122,6 +134,8 @@ def main():
                 finished.append(program.run())
                 report(program)
     finally:
+        if server:
+            server.stop()
         shutil.rmtree(work, ignore_errors=True)
     passed = sum(p.passed for p in finished)
     failed = sum(p.failed for p in finished)

@@ -70,14 +70,14 @@ class MainJob(harness.SystemTest):
 
     def test_the_sql_documents_are_classified_and_wait_for_what_no_agent_can(self):
         self.agents_for_all_pools()
-        rows = "kind:aggregate,kind:extract,kind:filter,kind:join,kind:load"
+        shop, hr = "connection:mart,connection:shop", "connection:a1b0c5de-0000-4000-8000-0000000000"
+        tables = "kind:extract,kind:load"
         waiting = [
-            self.wait_for_the_executors("neutral-copy-customers.json", "default", "small", "kind:extract,kind:load"),
-            self.wait_for_the_executors("neutral-daily-sales.json", "etl", "etl", rows),
-            self.wait_for_the_executors("reactflow-orders-clean.json", "default", "small",
-                                        "kind:extract,kind:filter,kind:load,kind:map"),
-            self.wait_for_the_executors("v1-copy-sequence-only.json", "default", "small", "kind:extract,kind:load"),
-            self.wait_for_the_executors("v1-department-totals.json", "etl", "etl", rows),
+            self.wait_for_the_executors("neutral-copy-customers.json", "default", "small", f"{shop},{tables}"),
+            self.wait_for_the_executors("neutral-daily-sales.json", "etl", "etl", f"{shop},{tables}"),
+            self.wait_for_the_executors("reactflow-orders-clean.json", "default", "small", f"{shop},{tables}"),
+            self.wait_for_the_executors("v1-copy-sequence-only.json", "default", "small", f"{hr}91,{hr}93,{tables}"),
+            self.wait_for_the_executors("v1-department-totals.json", "etl", "etl", f"{hr}91,{hr}92,{hr}93,{tables}"),
         ]
         # Work that can be done passes them, and they still wait afterwards.
         self.assertEqual(self.broker.execute(shell("true"), wait=10).json["state"], "COMPLETED")

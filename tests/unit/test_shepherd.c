@@ -74,6 +74,176 @@ static void many_nodes_run_to_their_end(void **state)
     assert_int_equal(b->result.result.events, 200);
 }
 
+/* ---- units of data nodes ----------------------------------------------- */
+
+/* SQLite files are in the spool's directory. */
+static void allow_data(struct bench *b)
+{
+    b->settings.data.embedded = b->settings.data.files = b->dir;
+    b->settings.data.memory_bytes = 256U << 20;
+    b->settings.data.spill_max_bytes = 256U << 20;
+    b->settings.data.statement_timeout_ms = 60000;
+    b->settings.data.lock_timeout_ms = 5000;
+    /* The nursery has the settings that it began with. */
+    nursery_close(&b->nursery);
+    waitpid(b->nursery.pid, NULL, 0);
+    assert_int_equal(nursery_start(&b->spool, &b->settings, &b->nursery), 0);
+}
+
+#define ROWS(id, count)                                                        \
+    "{\"id\": \"" id "\", \"kind\": \"sequence\", \"config\": "                \
+    "{\"column\": \"n\", \"start\": 1, \"step\": 1, \"count\": " count "}}"
+#define LOAD(id, after, more)                                                  \
+    "{\"id\": \"" id "\", \"kind\": \"load\", \"after\": [" after "], " more   \
+    "\"config\": {\"connection\": \"out\", \"table\": \"" id                   \
+    "\", \"mode\": \"append\", \"create\": true}}"
+#define DIVIDE(id, after, by)                                                  \
+    "{\"id\": \"" id "\", \"kind\": \"map\", \"after\": [" after               \
+    "], \"config\": {\"columns\": [{\"name\": \"x\", \"expression\": "         \
+    "{\"text\": \"\", \"tree\": [\"div\", [\"int\", 6], [\"sub\", "            \
+    "[\"col\", \"n\"], [\"int\", " by "]]]}}]}}"
+
+/* One that SQLite is busy with for hours; nothing of it is read twice. */
+#define ENDLESS ROWS("endless", "1000000000000")
+
+static void nodes_of_one_process_are_told_one_by_one(void **state)
+{
+    struct bench *b = *state;
+
+    allow_data(b);
+    execute(b,
+            ROWS("rows", "10") "," DIVIDE("map", "0", "-1") "," LOAD(
+                "load", "1", "") "," SHELL("then", "2", "echo behind"),
+            WIRE_COMPLETED);
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(node(b, i)->state, WIRE_NODE_COMPLETED);
+    assert_int_equal(node(b, 0)->rows_out, 10);
+    assert_int_equal(node(b, 1)->rows_in, 10);
+    assert_int_equal(node(b, 2)->rows_out, 10);
+    assert_string_equal(b->output, "behind\n");
+}
+
+static void a_failed_data_node_takes_only_its_own_with_it(void **state)
+{
+    struct bench *b = *state;
+
+    allow_data(b);
+    execute(b,
+            ROWS("rows", "10") "," DIVIDE("bad", "0", "3") "," LOAD(
+                "below", "1", "") "," LOAD("beside", "0",
+                                           "") "," SHELL("then", "2", "true"),
+            WIRE_FAILED);
+    assert_int_equal(node(b, 0)->state, WIRE_NODE_COMPLETED);
+    assert_int_equal(node(b, 1)->state, WIRE_NODE_FAILED);
+    assert_int_equal(node(b, 3)->state, WIRE_NODE_COMPLETED);
+    assert_int_equal(node(b, 3)->rows_out, 10);
+    assert_int_equal(node(b, 4)->state, WIRE_NODE_SKIPPED);
+    assert_non_null(strstr(node(b, 1)->error.ptr, "division by zero"));
+}
+
+static void a_data_node_that_takes_too_long_is_stopped(void **state)
+{
+    struct bench *b = *state;
+
+    allow_data(b);
+    execute(b,
+            ENDLESS "," LOAD("late", "0", "\"timeout_s\": 0.5, ") "," ROWS(
+                "few", "3") "," LOAD("short", "2", ""),
+            WIRE_FAILED);
+    assert_int_equal(node(b, 1)->state, WIRE_NODE_FAILED);
+    assert_text(node(b, 1)->error, "timed out after 0.5 s");
+    assert_int_equal(node(b, 3)->state, WIRE_NODE_COMPLETED);
+    assert_true(took_ms(b) < 20000);
+}
+
+/* The process of the run that is called "node"; 0: there is none yet. */
+static pid_t find_node_process(const struct bench *b)
+{
+    char path[64], text[512];
+    pid_t found = 0;
+
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)b->shepherd,
+             (int)b->shepherd);
+    FILE *file = fopen(path, "re");
+    if (file && fgets(text, sizeof text, file))
+        found = (pid_t)strtol(text, NULL, 10);
+    if (file)
+        fclose(file);
+    return found;
+}
+
+/* How many NODE events of a node say that it runs and how far it is. */
+static size_t progress_of(const struct bench *b, uint32_t index,
+                          uint64_t *ret_rows)
+{
+    struct journal_reader reader;
+    struct wire_msg msg;
+    const char *frame, *why;
+    uint64_t event;
+    size_t len, count = 0;
+
+    *ret_rows = 0;
+    if (journal_open_reader(b->dir_fd, &reader) < 0)
+        return 0; /* not begun */
+    while (journal_peek(&reader, &event, &frame, &len) == 1) {
+        assert_int_equal(wire_unpack(frame, len, &msg, &why), 0);
+        if (msg.type == WIRE_NODE && msg.node.node.node == index &&
+            msg.node.node.state == WIRE_NODE_RUNNING) {
+            count++;
+            *ret_rows = msg.node.node.rows_out;
+        }
+        wire_clear(&msg);
+        journal_next(&reader, event, len);
+    }
+    journal_close_reader(&reader);
+    return count;
+}
+
+static void await_progress(const struct bench *b, uint32_t index)
+{
+    int64_t until = clock_boot_ms() + PATIENCE_MS;
+    uint64_t rows;
+
+    while (progress_of(b, index, &rows) < 2 || rows == 0) {
+        assert_true(clock_boot_ms() < until);
+        poll(NULL, 0, 10);
+    }
+}
+
+static void a_killed_process_fails_what_ran_and_the_rest_goes_on(void **state)
+{
+    struct bench *b = *state;
+
+    allow_data(b);
+    start(b,
+          ENDLESS
+          "," LOAD("late", "0", "") "," SHELL("other", "", "echo other"),
+          0, LEASE_MS);
+    await_progress(b, 0);
+    pid_t pid = find_node_process(b);
+    assert_true(pid > 1);
+    kill(pid, SIGKILL);
+    finish(b, WIRE_FAILED);
+    assert_int_equal(node(b, 0)->state, WIRE_NODE_FAILED);
+    assert_int_equal(node(b, 1)->state, WIRE_NODE_FAILED);
+    assert_non_null(strstr(node(b, 1)->error.ptr, "SIGKILL"));
+    assert_int_equal(node(b, 2)->state, WIRE_NODE_COMPLETED);
+}
+
+static void how_far_a_data_node_is_is_told_while_it_runs(void **state)
+{
+    struct bench *b = *state;
+
+    allow_data(b);
+    start(b, ENDLESS "," LOAD("late", "0", ""), 0, LEASE_MS);
+    await_progress(b, 0);
+    await_progress(b, 1);
+    cancel(b, 0);
+    finish(b, WIRE_CANCELLED);
+    assert_int_equal(node(b, 0)->state, WIRE_NODE_CANCELLED);
+    assert_int_equal(node(b, 1)->state, WIRE_NODE_CANCELLED);
+}
+
 /* ---- ends ------------------------------------------------------------ */
 
 static void errors_name_the_node_and_the_reason(void **state)
@@ -116,12 +286,12 @@ static void a_node_that_ignores_term_is_killed_after_its_grace(void **state)
     struct bench *b = *state;
 
     execute(b,
-            "{\"id\": \"deaf\", \"kind\": \"command\", \"timeout_s\": 0.1, "
+            "{\"id\": \"deaf\", \"kind\": \"command\", \"timeout_s\": 0.5, "
             "\"config\": {\"argv\": [\"sh\", \"-c\", \"trap '' TERM; while :; "
             "do sleep 0.1; done\"]}}",
             WIRE_FAILED);
-    assert_text(node(b, 0)->error, "timed out after 0.1 s");
-    assert_true(took_ms(b) >= 100 + TASK_TIMEOUT_GRACE_MS);
+    assert_text(node(b, 0)->error, "timed out after 0.5 s");
+    assert_true(took_ms(b) >= 500 + TASK_TIMEOUT_GRACE_MS);
     assert_true(took_ms(b) < 20000);
 }
 
@@ -335,6 +505,11 @@ int main(void)
         CLAIM(branches_overlap_and_children_wait),
         CLAIM(a_failed_node_skips_its_descendants_only),
         CLAIM(many_nodes_run_to_their_end),
+        CLAIM(nodes_of_one_process_are_told_one_by_one),
+        CLAIM(a_failed_data_node_takes_only_its_own_with_it),
+        CLAIM(a_data_node_that_takes_too_long_is_stopped),
+        CLAIM(a_killed_process_fails_what_ran_and_the_rest_goes_on),
+        CLAIM(how_far_a_data_node_is_is_told_while_it_runs),
         CLAIM(errors_name_the_node_and_the_reason),
         CLAIM(a_node_that_takes_too_long_is_killed_with_its_tree),
         CLAIM(a_node_that_ignores_term_is_killed_after_its_grace),
