@@ -20,14 +20,17 @@ enum { STEPS_BETWEEN_LOOKS = 20000, PREVIEW_BYTES_MAX = 60 * 1024 };
 
 void flow_say_failed(struct flow *flow, uint32_t node, const char *fmt, ...)
 {
+    bool first = flow->failed_node == UINT32_MAX;
+    char error[EXEC_ERROR_MAX];
     va_list args;
 
-    if (flow->failed_node != UINT32_MAX)
+    va_start(args, fmt);
+    vsnprintf(error, sizeof error, fmt, args);
+    va_end(args);
+    if (!first)
         return;
     flow->failed_node = node;
-    va_start(args, fmt);
-    vsnprintf(flow->error, sizeof flow->error, fmt, args);
-    va_end(args);
+    memcpy(flow->error, error, sizeof flow->error);
 }
 
 void flow_reset(struct flow *flow)

@@ -738,7 +738,7 @@ int select_make(struct relations *r, struct relation *from, uint32_t node,
     }
     size_t stack = from->place ? 0 : select_stack(select);
     /* At the least it stands in the select that fills a table. */
-    if (stack + 2 * RELATION_SELECT_STACK > RELATION_STACK_ALL)
+    if (stack + (size_t)2 * RELATION_SELECT_STACK > RELATION_STACK_ALL)
         return why_set(why, "an expression is nested too deep to be computed "
                             "in the agent: split it into two nodes");
     int rc = relation_shallow(r, &from, stack, why);

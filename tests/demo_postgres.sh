@@ -3,43 +3,10 @@
 # starts one in a temporary directory (tests/postgres.py), fills it, and runs
 # workflows within one database, between two, and from a file. Keeps nothing.
 set -u
-cd "$(dirname "$0")/.." || exit 1
-BIN=${BIN:-build/bin}
-DATA=tests/data
-export LC_ALL=C.UTF-8 PGOPTIONS='-c client_min_messages=warning'
-unset DISPATCH_TOKEN
-[ -n "${DISPATCH_TEST_PG:-}" ] || exec python3 tests/postgres.py -- "$0" "$@"
+[ -n "${DISPATCH_TEST_PG:-}" ] || exec python3 "$(dirname "$0")/postgres.py" -- "$0" "$@"
+. "$(dirname "$0")/demo_scene.sh"
+export PGOPTIONS='-c client_min_messages=warning'
 
-dir=$(mktemp -d "${TMPDIR:-/tmp}/dispatcher-demo.XXXXXX") || exit 1
-broker=
-bold= dim= plain=
-if [ -t 1 ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
-    bold=$'\e[1m' dim=$'\e[2m' plain=$'\e[0m'
-fi
-clean_up() {
-    if [ -n "$broker" ]; then
-        kill "$broker" 2>/dev/null
-        wait "$broker" 2>/dev/null
-        broker=
-    fi
-    rm -rf "$dir"
-}
-trap clean_up EXIT
-trap 'exit 130' INT TERM
-fail() {
-    printf '\ndemo: %s\n' "$1" >&2
-    [ -s "$dir/log" ] && { echo 'the last the broker said:' >&2; tail -n 8 "$dir/log" >&2; }
-    exit 1
-}
-step=0
-headline() {
-    step=$((step + 1))
-    printf '\n%s%d. %s%s\n' "$bold" "$step" "$1" "$plain"
-}
-ctl() {
-    printf '%s$ dispatchctl %s%s\n' "$dim" "$*" "$plain"
-    "$BIN/dispatchctl" "$@"
-}
 in_database() { # NAME: SQL on stdin, or -c SQL
     psql -X -q -v ON_ERROR_STOP=1 -d "${DISPATCH_TEST_PG/dbname=postgres/dbname=$1}" "${@:2}" || fail "psql failed"
 }
@@ -81,18 +48,7 @@ connections:
     aliases: [a1b0c5de-0000-4000-8000-000000000093]
 EOT
 cat "$dir/agents.yaml"
-mkfifo "$dir/ready" || exit 1
-exec 3<>"$dir/ready"
-"$BIN/dispatcher" --dev --state "$dir/state" --connections "$dir/agents.yaml" --http 127.0.0.1:0 \
-    --agents tcp://127.0.0.1:0 >"$dir/ready" 2>"$dir/log" 3>&- &
-broker=$!
-read -r -t 10 line <&3 || fail 'the broker was not ready within 10 s'
-DISPATCH_URL=$(printf '%s\n' "$line" | sed -n 's/.*"http":"\([^"]*\)".*/\1/p')
-export DISPATCH_URL
-for _ in $(seq 100); do # the agents say hello a moment after
-    "$BIN/dispatchctl" status >"$dir/out" 2>&1 && break
-    sleep 0.05
-done
+start_broker --connections "$dir/agents.yaml"
 
 headline 'Paid orders by country, from shop to mart: joined and grouped in shop, copied to mart'
 ctl plan "$DATA/neutral-daily-sales.json" || fail 'plan failed'
