@@ -470,6 +470,7 @@ void exec_data_run(const struct exec_scene *scene, const struct plan_node *node)
     size_t count = scene->plan->count;
 
     (void)node;
+    sqlite3_config(SQLITE_CONFIG_SINGLETHREAD); /* as this process is */
     job.scene = scene;
     job.plan = scene->plan;
     job.unit = scene->unit;
