@@ -8,7 +8,7 @@ set -u
 export PGOPTIONS='-c client_min_messages=warning'
 
 in_database() { # NAME: SQL on stdin, or -c SQL
-    psql -X -q -v ON_ERROR_STOP=1 -d "${DISPATCH_TEST_PG/dbname=postgres/dbname=$1}" "${@:2}" || fail "psql failed"
+    psql -X -q -P pager=off -v ON_ERROR_STOP=1 -d "${DISPATCH_TEST_PG/dbname=postgres/dbname=$1}" "${@:2}" || fail "psql failed"
 }
 show() { # NAME SQL
     printf '%s$ psql %s -c "%s"%s\n' "$dim" "$1" "$2" "$plain"

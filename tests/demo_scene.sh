@@ -23,7 +23,7 @@ clean_up() {
     rm -rf "$dir"
 }
 trap clean_up EXIT
-trap 'exit 130' INT TERM
+trap 'exit 130' INT TERM HUP
 
 fail() {
     printf '\ndemo: %s\n' "$1" >&2

@@ -193,7 +193,8 @@ def main():
         sys.exit(__doc__)
     try:
         # Whoever ends us ends the server with us.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
         with Postgres() as pg:
             return subprocess.run(sys.argv[2:], check=False,
                                   env={**os.environ, "DISPATCH_TEST_PG": pg.dsn}).returncode
