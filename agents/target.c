@@ -284,10 +284,10 @@ int target_new(struct flow *flow, uint32_t node, bool handoff,
     char why[RELATION_WHY_MAX];
     bool load = !handoff && strcmp(plan->kind, "load") == 0;
     bool sql = strcmp(plan->kind, "sql") == 0;
-    int rc = t ? 0 : flow_fail(flow, node, "out of memory");
+    int rc = 0;
 
-    if (rc < 0)
-        return rc;
+    if (!t)
+        return flow_fail(flow, node, "out of memory");
     t->flow = flow;
     t->node = node;
     t->handoff = handoff;
