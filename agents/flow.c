@@ -246,9 +246,10 @@ void flow_counts(const struct flow *flow, uint32_t node,
         if (source->node != node || source->aside)
             continue;
         sourced = true;
-        in += source_rows(source);
+        uint64_t bad = source->feed ? source->feed->rejected : source->rejected;
+        in += source_rows(source) + bad;
+        rejected += bad;
         bytes += source->feed ? source->feed->bytes : source->bytes;
-        rejected += source->feed ? source->feed->rejected : source->rejected;
     }
     for (size_t i = 0; i < plan->parent_count; i++) {
         if (!unit_rows_flow(flow->plan, plan->parents[i], node))

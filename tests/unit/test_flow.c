@@ -598,7 +598,7 @@ static void a_source_leaves_out_its_own_bad_rows(void **state)
                   "'path': 'in.csv', 'on_errors': 'skip', 'columns': [{'name': "
                   "'k', 'type': 'integer'}]") "," LOAD("l", "0", "t"));
     assert_all_completed(b);
-    assert_rows(b, "r", 2, 2, 1);
+    assert_rows(b, "r", 3, 2, 1);
     assert_rows(b, "l", 2, 2, 0);
 }
 
