@@ -32,7 +32,7 @@ enum stage {
     OUTSIDE, /* not of this unit */
     SETTLED, /* ended in an earlier process of the unit: computed again if
                 somebody needs its rows, and not spoken of */
-    TODO,
+    AHEAD,
     RUNNING,
     COMPLETED,
     BROKEN, /* failed, cancelled, or below one that is */
@@ -121,7 +121,7 @@ static void tell_progress(void *context)
 
 static void begin_node(struct job *job, uint32_t node)
 {
-    if (job->stage[node] != TODO)
+    if (job->stage[node] != AHEAD)
         return;
     job->stage[node] = RUNNING;
     tell(job, node, EXEC_RUNNING, NULL);
@@ -155,7 +155,7 @@ static void break_node(struct job *job, uint32_t node, const char *error)
     for (size_t i = 0; i < job->unit->count; i++) {
         uint32_t below = job->unit->nodes[i];
         const struct plan_node *n = &job->plan->nodes[below];
-        if (job->stage[below] != TODO && job->stage[below] != RUNNING)
+        if (job->stage[below] != AHEAD && job->stage[below] != RUNNING)
             continue;
         for (size_t k = 0; k < n->parent_count; k++) {
             if (job->stage[n->parents[k]] != BROKEN)
@@ -287,8 +287,8 @@ static int compile_node(struct job *job, uint32_t node)
             rc = flow_fail(&job->flow, node, "%s", why);
     }
     job->flow.nodes[node].rows = rows;
-    bool todo = job->stage[node] == TODO || job->stage[node] == RUNNING;
-    if (rc == 0 && todo && has_target(job, node))
+    bool ahead = job->stage[node] == AHEAD || job->stage[node] == RUNNING;
+    if (rc == 0 && ahead && has_target(job, node))
         rc = target_new(&job->flow, node, false, &job->targets[node]);
     if (rc == 0 && readers(job, node, false) > 0)
         rc = target_new(&job->flow, node, true, &job->handoffs[node]);
@@ -433,7 +433,7 @@ static void set_stages(struct job *job)
         uint32_t node = job->unit->nodes[i];
         switch ((enum wire_node_state)job->scene->states[node]) {
         case WIRE_NODE_WAITING:
-            job->stage[node] = TODO;
+            job->stage[node] = AHEAD;
             break;
         case WIRE_NODE_COMPLETED:
             job->stage[node] = SETTLED;
@@ -455,7 +455,7 @@ static void execute(struct job *job, const struct data_settings *data)
                  *job->flow.error ? job->flow.error : "out of memory");
         for (size_t i = 0; i < job->unit->count; i++) {
             enum stage stage = job->stage[job->unit->nodes[i]];
-            if (stage == TODO || stage == RUNNING)
+            if (stage == AHEAD || stage == RUNNING)
                 break_node(job, job->unit->nodes[i], error);
         }
         return;

@@ -55,6 +55,9 @@ int relation_names(const struct schema *schema, char why[RELATION_WHY_MAX]);
 /* Of the parser's stack, what the deepest expression takes. */
 size_t select_stack(const struct select *select);
 
+/* Room for one more in an array of `size`d items that doubles. */
+bool relation_room(void **items, size_t count, size_t *room, size_t size);
+
 struct relation *relation_new(struct relations *r, uint32_t node,
                               struct store *place);
 /* Keeps *from_p if selects around it, with an expression that takes so much of
@@ -81,6 +84,23 @@ void print_columns(const struct schema *schema, const char *alias,
 void print_expr(struct relations *r, const struct store *place,
                 const struct expr *expr, uint32_t node, const char *column,
                 bool aggregate, struct text *to);
+
+/* ---- kinds of nodes ------------------------------------------------------ */
+
+struct step { /* one call of relation_of() */
+    struct relations *r;
+    uint32_t node;
+    const json_t *config;
+    struct relation *const *parents;
+    size_t parent_count;
+    char *why;
+};
+
+/* A text of its configuration, or NULL. */
+const char *step_text(const struct step *s, const char *key);
+/* The type that holds values of both, or TYPE_NULL. */
+enum type step_common_type(enum type a, enum type b);
+int step_join(struct step *s, struct relation **ret);
 
 /* What goes into why, and -ENOMEM or -EINVAL. Macros, so that readers and
  * analysers see at the call that it is never 0. */
